@@ -1,0 +1,40 @@
+import { readFileSync } from 'node:fs'
+
+const swc = JSON.parse(readFileSync(new URL('.swcrc', import.meta.url), 'utf8'))
+swc.jsc.rewriteRelativeImportExtensions = false // Jest reads the sources
+
+const shared = {
+  rootDir: import.meta.dirname,
+  testEnvironment: 'node',
+  testEnvironmentOptions: { customExportConditions: ['source', 'node', 'node-addons'] },
+  extensionsToTreatAsEsm: ['.ts'],
+  modulePathIgnorePatterns: ['/dist/', '/.nx/', '/.rates/'],
+  transform: { '^.+\\.ts$': ['@swc/jest', { ...swc, swcrc: false, sourceMaps: 'inline' }] },
+}
+const sources = '<rootDir>/{libs,services}/*/src/**'
+const servers = {
+  globalSetup: '<rootDir>/libs/testing/jest-setup.mjs',
+  globalTeardown: '<rootDir>/libs/testing/jest-teardown.mjs',
+}
+
+export default {
+  coverageProvider: 'v8',
+  collectCoverageFrom: ['{libs,services}/*/src/**/*.ts', 'db/src/**/*.ts', 'scripts/src/**/*.ts', '!**/*.test.ts', '!**/main.ts'],
+  maxWorkers: 2,
+  testTimeout: 60_000,
+  projects: [
+    {
+      ...shared,
+      displayName: 'unit',
+      testMatch: [`${sources}/*.test.ts`, '<rootDir>/{db,scripts}/src/**/*.test.ts'],
+      testPathIgnorePatterns: ['\\.integration\\.test\\.ts$'],
+    },
+    {
+      ...shared,
+      ...servers,
+      displayName: 'integration',
+      testMatch: [`${sources}/*.integration.test.ts`, '<rootDir>/{db,scripts}/src/**/*.integration.test.ts'],
+    },
+    { ...shared, ...servers, displayName: 'e2e', testMatch: ['<rootDir>/test/e2e/src/**/*.e2e.test.ts'] },
+  ],
+}
