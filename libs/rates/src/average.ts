@@ -1,0 +1,37 @@
+// The original service answers avg(price) of integers: PostgreSQL divides numerics, and the result is turned into a
+// double. That differs from `sum / count` in doubles, because a numeric quotient has a limited number of decimals.
+
+/**
+ * The average of `count` prices that add up to `sum`, to the last digit as the double nearest to PostgreSQL's
+ * avg(integer). Both are whole and positive; a sum from 2^53 on comes as a bigint.
+ */
+export function average(sum: number | bigint, count: number): number {
+  if (typeof sum === 'number' && sum % count === 0) return sum / count
+  const dividend = BigInt(sum)
+  const divisor = BigInt(count)
+  const scale = quotientScale(dividend, divisor)
+  const unit = 10n ** BigInt(scale)
+  const rounded = (2n * dividend * unit + divisor) / (2n * divisor) // half away from zero: both are positive
+  const digits = rounded.toString().padStart(scale + 1, '0')
+  const point = digits.length - scale
+  return Number(`${digits.slice(0, point)}.${digits.slice(point)}`) // reading decimals is exact to the nearest double
+}
+
+/**
+ * How many decimals numeric division keeps (select_div_scale in PostgreSQL's numeric.c): enough for 16 significant
+ * digits by an estimate of the quotient's weight, which is the difference of the operands' weights in base-10 000
+ * digits, less one if the first such digit of the dividend is not larger than the divisor's.
+ */
+function quotientScale(dividend: bigint, divisor: bigint): number {
+  const [weight, digit] = leading(dividend)
+  const [otherWeight, otherDigit] = leading(divisor)
+  const quotientWeight = weight - otherWeight - (digit <= otherDigit ? 1 : 0)
+  return Math.max(16 - 4 * quotientWeight, 0)
+}
+
+/** Weight and value of the first base-10 000 digit. */
+function leading(value: bigint): [weight: number, digit: number] {
+  const decimals = value.toString()
+  const weight = Math.floor((decimals.length - 1) / 4)
+  return [weight, Number(decimals.slice(0, decimals.length - 4 * weight))]
+}

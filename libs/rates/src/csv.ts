@@ -1,0 +1,166 @@
+import { takeRow, type FieldSpans } from './fields.ts'
+import { rejection } from './rejection.ts'
+import { daysInMonth } from './months.ts'
+import { type PortTable } from './port-table.ts'
+import { type RowBuffer } from './row-buffer.ts'
+
+const COMMA = 0x2c
+const LF = 0x0a
+const CR = 0x0d
+const QUOTE = 0x22
+
+export const CSV_HEADER = 'orig_code,dest_code,day,price'
+const HEADER = new TextEncoder().encode(CSV_HEADER)
+const decoder = new TextDecoder()
+
+/** Bytes of a byte order mark and of a header line at `start`, which are no data: 0 where there are none. */
+export function csvPreamble(body: Uint8Array, start = 0): number {
+  let at = start
+  if (body[at] === 0xef && body[at + 1] === 0xbb && body[at + 2] === 0xbf) at += 3
+  const afterMark = at
+  for (let i = 0; i < HEADER.length; i++) if (body[at++] !== HEADER[i]) return afterMark - start
+  if (body[at] === CR) at++
+  if (at < body.length && body[at] !== LF) return afterMark - start
+  return Math.min(at + 1, body.length) - start
+}
+
+/**
+ * Parses a chunk of CSV (RFC 4180, LF or CRLF, UTF-8; a header line and a byte order mark are allowed at its start)
+ * into `rows`, which the caller has reset. A row ends at the first line break before which quotes are balanced.
+ * One row is read twice only if it is quoted or bad.
+ * @throws TooManyRows
+ */
+export function parseCsv(body: Uint8Array, ports: PortTable, rows: RowBuffer): void {
+  const end = body.length
+  let at = csvPreamble(body)
+  // The last row's codes: suppliers' files mostly come sorted by pair.
+  let origAt = -1
+  let origLength = 0
+  let orig = -1
+  let destAt = -1
+  let destLength = 0
+  let dest = -1
+  while (at < end) {
+    const o0 = at
+    let p = at
+    while (p < end && body[p] !== COMMA && body[p] !== LF) p++
+    const o1 = p
+    const d0 = ++p
+    while (p < end && body[p] !== COMMA && body[p] !== LF) p++
+    const d1 = p
+    const day0 = p + 1
+    // A date has ten characters, so the price starts eleven after it: anything else goes the careful way.
+    const day = d1 < end && body[day0 + 10] === COMMA ? fastDay(body, day0) : -1
+    if (day >= 0) {
+      p = day0 + 11
+      let price = 0
+      let digit = 0
+      while (p < end && (digit = body[p]! - 0x30) >= 0 && digit <= 9 && price < 400_000_000) {
+        price = price * 10 + digit
+        p++
+      }
+      const digits = p - (day0 + 11)
+      if (p < end && body[p] === CR) p++
+      if (digits > 0 && price > 0 && price <= 2_147_483_647 && (p === end || body[p] === LF)) {
+        if (!sameBytes(body, origAt, origLength, o0, o1)) {
+          orig = ports.find(body, o0, o1)
+          origAt = o0
+          origLength = o1 - o0
+        }
+        if (!sameBytes(body, destAt, destLength, d0, d1)) {
+          dest = ports.find(body, d0, d1)
+          destAt = d0
+          destLength = d1 - d0
+        }
+        if (orig >= 0 && dest >= 0) {
+          rows.accept(orig, dest, day, price)
+          at = p + 1
+          continue
+        }
+      }
+    }
+    at = carefulRow(body, o0, ports, rows)
+  }
+  rows.sumAccepted(ports)
+}
+
+function sameBytes(body: Uint8Array, at: number, length: number, start: number, end: number): boolean {
+  if (at < 0 || length !== end - start) return false
+  for (let i = 0; i < length; i++) if (body[at + i] !== body[start + i]) return false
+  return true
+}
+
+function fastDay(body: Uint8Array, at: number): number {
+  if (body[at + 4] !== 0x2d || body[at + 7] !== 0x2d) return -1
+  const y0 = body[at]! - 0x30
+  const y1 = body[at + 1]! - 0x30
+  const y2 = body[at + 2]! - 0x30
+  const y3 = body[at + 3]! - 0x30
+  const m0 = body[at + 5]! - 0x30
+  const m1 = body[at + 6]! - 0x30
+  const d0 = body[at + 8]! - 0x30
+  const d1 = body[at + 9]! - 0x30
+  if (((y0 | y1 | y2 | y3 | m0 | m1 | d0 | d1) & ~15) !== 0) return -1
+  if (y0 > 9 || y1 > 9 || y2 > 9 || y3 > 9 || m0 > 9 || m1 > 9 || d0 > 9 || d1 > 9) return -1
+  const year = y0 * 1000 + y1 * 100 + y2 * 10 + y3
+  const monthOfYear = m0 * 10 + m1 - 1
+  const day = d0 * 10 + d1 - 1
+  if (year < 1970 || year > 2199 || monthOfYear < 0 || monthOfYear > 11 || day < 0) return -1
+  const month = (year - 1970) * 12 + monthOfYear
+  return day < daysInMonth(month) ? month * 32 + day : -1
+}
+
+/** Takes the row that starts at `start` with every rule of RFC 4180. @returns where the next one starts. */
+function carefulRow(body: Uint8Array, start: number, ports: PortTable, rows: RowBuffer): number {
+  let lineEnd = start
+  let quotes = 0
+  while (lineEnd < body.length && (body[lineEnd] !== LF || quotes % 2 === 1)) if (body[lineEnd++] === QUOTE) quotes++
+  const next = lineEnd + 1
+  let end = lineEnd
+  if (end > start && body[end - 1] === CR) end--
+  const text = (): string => decoder.decode(body.subarray(start, end))
+  if (quotes === 0) {
+    const commas: number[] = []
+    for (let i = start; i < end; i++) if (body[i] === COMMA) commas.push(i)
+    const [a, b, c] = commas
+    if (commas.length !== 3) {
+      rows.reject(rejection(rows.rows, null, `${commas.length + 1} columns`, 'columns', text()))
+      rows.digest.addBytes(body, start, end)
+    } else takeRow(rows, ports, body, [start, a!, a! + 1, b!, b! + 1, c!, c! + 1, end], text)
+    return next
+  }
+  const fields = unquote(body, start, end)
+  if (fields === undefined || fields.spans.length !== 8) {
+    const value = fields === undefined ? '"' : `${fields.spans.length / 2} columns`
+    rows.reject(rejection(rows.rows, null, value, fields === undefined ? 'quotes' : 'columns', text()))
+    rows.digest.addBytes(body, start, end)
+  } else takeRow(rows, ports, fields.bytes, fields.spans as unknown as FieldSpans, text)
+  return next
+}
+
+/** The fields of a record without their quotes, one after the other; undefined if a quoted field does not end well. */
+function unquote(body: Uint8Array, start: number, end: number): { bytes: Uint8Array; spans: number[] } | undefined {
+  const bytes = new Uint8Array(end - start)
+  const spans: number[] = []
+  let out = 0
+  let at = start
+  for (;;) {
+    spans.push(out)
+    if (body[at] === QUOTE && at < end) {
+      at++
+      for (;;) {
+        if (at >= end) return undefined
+        if (body[at] === QUOTE) {
+          if (at + 1 < end && body[at + 1] === QUOTE) at++
+          else break
+        }
+        bytes[out++] = body[at++]!
+      }
+      at++
+      if (at < end && body[at] !== COMMA) return undefined
+    } else while (at < end && body[at] !== COMMA) bytes[out++] = body[at++]!
+    spans.push(out)
+    if (at >= end) return { bytes, spans }
+    at++
+  }
+}
