@@ -1,0 +1,83 @@
+import pg from 'pg'
+import { type Logger } from './log.ts'
+
+export { isTransient } from './transient.ts'
+
+pg.types.setTypeParser(pg.types.builtins.INT8, BigInt)
+
+export interface PoolOptions {
+  name: string
+  max: number
+  log: Logger
+  /** Seconds after which a statement is given up and its connection destroyed. */
+  statementSeconds?: number
+  /** Called with the seconds that each checkout waited. */
+  onWait?: (seconds: number) => void
+}
+
+/**
+ * A pool that notices dead connections: node-postgres alone hangs on a half-open socket. bigint columns come as BigInt.
+ */
+export function createPool(url: string, options: PoolOptions): pg.Pool {
+  const { name, max, log, statementSeconds = 60, onWait } = options
+  const pool = new pg.Pool({
+    connectionString: url,
+    max,
+    application_name: name,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
+    connectionTimeoutMillis: 5_000,
+    idleTimeoutMillis: 60_000,
+    statement_timeout: statementSeconds * 1000,
+    query_timeout: (statementSeconds + 5) * 1000,
+    idle_in_transaction_session_timeout: 60_000,
+  })
+  // An idle client that loses its connection; without a listener it would end the process.
+  pool.on('error', (error) => log.warn({ err: error }, 'lost an idle connection to PostgreSQL'))
+  if (onWait) {
+    const connect = pool.connect.bind(pool) as () => Promise<pg.PoolClient>
+    pool.connect = (async () => {
+      const asked = performance.now()
+      const client = await connect()
+      onWait((performance.now() - asked) / 1000)
+      return client
+    }) as typeof pool.connect
+  }
+  return pool
+}
+
+/**
+ * Runs `work` in one transaction on one connection. If anything fails the transaction is rolled back; a connection that
+ * cannot even do that is destroyed, not given back. A COMMIT whose answer was lost throws CommitUnknown: ask the ledger.
+ */
+export async function withTransaction<T>(pool: pg.Pool, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+  const client = await pool.connect()
+  let broken: Error | undefined
+  const onError = (error: Error): void => void (broken = error)
+  client.on('error', onError)
+  try {
+    await client.query('begin')
+    const result = await work(client)
+    try {
+      await client.query('commit')
+    } catch (cause) {
+      throw new CommitUnknown(cause)
+    }
+    return result
+  } catch (error) {
+    if (error instanceof CommitUnknown) broken ??= error
+    else await client.query('rollback').catch((fault: Error) => (broken ??= fault))
+    throw error
+  } finally {
+    client.removeListener('error', onError)
+    client.release(broken)
+  }
+}
+
+/** The answer to COMMIT did not come: the transaction may have happened. */
+export class CommitUnknown extends Error {
+  constructor(cause: unknown) {
+    super('the answer to COMMIT was lost', { cause })
+    this.name = 'CommitUnknown'
+  }
+}

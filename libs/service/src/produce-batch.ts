@@ -1,0 +1,134 @@
+import { ChunkCutter, type BodyFormat, type Chunk } from '@rates/core/chunk-cutter'
+import { FAST_LANE_CHUNKS, MAX_CHUNK_BYTES, MAX_CHUNKS, MAX_CHUNK_WIRE_BYTES } from '@rates/core/limits'
+import { writeBatchHeaders, writeChunkHeaders, type BatchHeaders, type ContentEncoding } from '@rates/core/wire'
+import { compress, sha256 } from './compression.ts'
+import { type OutgoingRecord, type Producer } from './kafka.ts'
+import { type TopicNames } from './topics.ts'
+
+export type { BodyFormat } from '@rates/core/chunk-cutter'
+export type { BatchHeaders } from '@rates/core/wire'
+
+/** Headers take a part of a record's bytes. */
+const MAX_BODY_BYTES = MAX_CHUNK_WIRE_BYTES - 20_000
+/** Compressed chunks may hold more text: price lists shrink to a fifth and less. */
+const MAX_COMPRESSIBLE_BYTES = 4_000_000
+/** Records that are sent together, once a batch goes by the second lane. */
+const SEND_TOGETHER = 4
+
+export interface SentBatch {
+  chunks: number
+  rows: number
+  /** Of the bodies as sent. */
+  bytes: number
+  /** The topic they went to. */
+  lane: string
+}
+
+/** There is no row in the input: nothing was sent. */
+export class EmptyBatch extends Error {
+  constructor() {
+    super('there are no rows in it')
+    this.name = 'EmptyBatch'
+  }
+}
+
+/** A batch has more chunks than a batch may. */
+export class TooManyChunks extends Error {
+  constructor() {
+    super(`more than ${MAX_CHUNKS} chunks`)
+    this.name = 'TooManyChunks'
+  }
+}
+
+export interface ProduceOptions {
+  encoding?: ContentEncoding
+  /** Called with the totals so far when chunks are acknowledged. */
+  onChunk?: (sent: { chunks: number; rows: number; bytes: number }) => void
+  /** Called with each chunk's body before it is compressed and sent. */
+  onBody?: (chunk: Chunk) => void
+  signal?: AbortSignal
+}
+
+/**
+ * Cuts a batch into chunks and sends them, in constant memory; resolves when the last is acknowledged. A batch of up to
+ * four chunks goes by the first lane, with its total on every record; a larger one by the bulk lane, with its total on
+ * the last. @throws EmptyBatch, RowTooLong, TooManyChunks, the signal's reason
+ */
+export async function produceBatch(
+  producer: Producer,
+  topics: Pick<TopicNames, 'batches' | 'bulk'>,
+  input: AsyncIterable<Uint8Array>,
+  format: BodyFormat,
+  batch: BatchHeaders,
+  options: ProduceOptions = {},
+): Promise<SentBatch> {
+  const { encoding = 'identity', onChunk, onBody, signal } = options
+  const maxBytes = encoding === 'identity' ? MAX_BODY_BYTES : MAX_COMPRESSIBLE_BYTES
+  const cutter = new ChunkCutter(format, { maxBytes: Math.min(maxBytes, MAX_CHUNK_BYTES) })
+  const contentType = format === 'csv' ? 'text/csv' : 'application/x-ndjson'
+  const sent: SentBatch = { chunks: 0, rows: 0, bytes: 0, lane: topics.batches }
+  let held: Chunk[] = []
+  let bulk = false
+
+  const record = async (chunk: Chunk, chunks: number | undefined): Promise<OutgoingRecord> => {
+    onBody?.(chunk)
+    const body = await compress(chunk.body, encoding)
+    if (body.length > MAX_CHUNK_WIRE_BYTES) throw new Error(`chunk ${chunk.index} has ${body.length} bytes compressed`)
+    const headers = writeChunkHeaders({
+      batch,
+      chunk: chunk.index,
+      chunks,
+      rows: chunk.rows,
+      sha256: sha256(body).toString('hex'),
+      contentType,
+      contentEncoding: encoding,
+    })
+    return { topic: bulk ? topics.bulk : topics.batches, headers, value: body }
+  }
+  const send = async (chunks: Chunk[], total: number | undefined): Promise<void> => {
+    const records: OutgoingRecord[] = []
+    for (const chunk of chunks) {
+      records.push(await record(chunk, total ?? undefined))
+    }
+    signal?.throwIfAborted()
+    await producer.send(records)
+    for (const [i, chunk] of chunks.entries()) {
+      sent.chunks++
+      sent.rows += chunk.rows
+      sent.bytes += records[i]!.value!.length
+    }
+    onChunk?.(sent)
+  }
+  const take = async (chunk: Chunk): Promise<void> => {
+    if (chunk.index >= MAX_CHUNKS) throw new TooManyChunks()
+    held.push(chunk)
+    // One chunk is always held back: the last one carries the total.
+    if (held.length > FAST_LANE_CHUNKS) {
+      bulk = true
+      const ready = held.slice(0, SEND_TOGETHER)
+      held = held.slice(SEND_TOGETHER)
+      await send(ready, undefined)
+    }
+  }
+
+  for await (const piece of input) {
+    signal?.throwIfAborted()
+    for (const chunk of cutter.push(piece)) await take(chunk)
+  }
+  for (const chunk of cutter.finish()) await take(chunk)
+  const last = held.at(-1)
+  if (!last) throw new EmptyBatch()
+  await send(held, last.index + 1)
+  sent.lane = bulk ? topics.bulk : topics.batches
+  return sent
+}
+
+/** Ends a batch that is not finished, also before its first chunk is read. */
+export async function cancelBatch(
+  producer: Producer,
+  topics: Pick<TopicNames, 'batches'>,
+  batchId: string,
+): Promise<void> {
+  const headers = { ...writeBatchHeaders({ batchId }), control: 'cancel' }
+  await producer.send([{ topic: topics.batches, headers, value: null }])
+}
