@@ -62,14 +62,14 @@ const SHA256 = /^[0-9a-f]{64}$/i
 const TOPIC = /^[A-Za-z0-9._-]{1,249}$/
 const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/
 const DEADLINE = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?Z$/
-// eslint-disable-next-line no-control-regex
 const PRINTABLE = /^[^\u0000-\u001f\u007f]{1,200}$/
 
-class Fault {
+class Fault extends Error {
   readonly header: string
   readonly value: string
   readonly rule: string
   constructor(header: string, value: string, rule: string) {
+    super(rule)
     this.header = header
     this.value = value
     this.rule = rule

@@ -59,8 +59,12 @@ function client({ brokers, clientId, log }: KafkaSettings): kafkajs.Kafka {
     logCreator:
       () =>
       ({ level, log: { message, error, groupId, broker } }) => {
-        // It logs as errors what it recovers from by itself; what does not recover reaches us as a rejection.
-        if (level <= logLevel.WARN) log.warn({ kafka: { error, groupId, broker } }, message)
+        // What it recovers from by itself is told as a warning; a broker's refusals (a rebalance, a leader that moved) and
+        // its advice on retries are no news. What does not recover reaches us as a rejection.
+        const routine = message.startsWith('Response ') || message.startsWith('Limiting retries')
+        const details = { kafka: { error, groupId, broker } }
+        if (routine || level > logLevel.WARN) log.debug(details, message)
+        else log.warn(details, message)
       },
   })
 }
@@ -334,23 +338,35 @@ export interface Admin {
   close(): Promise<void>
 }
 
+/** A topic that was created a moment ago is not known to every broker, or has no leaders yet. */
+async function untilLed(admin: kafkajs.Admin, topic: string): Promise<void> {
+  const deadline = performance.now() + 30_000
+  for (;;) {
+    try {
+      const { topics } = await admin.fetchTopicMetadata({ topics: [topic] })
+      if (topics[0]?.partitions.every(({ leader }) => leader >= 0)) return
+    } catch (error) {
+      if ((error as { retriable?: boolean }).retriable !== true || performance.now() > deadline) throw error
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+}
+
 export async function connectAdmin(settings: KafkaSettings): Promise<Admin> {
   const admin = client(settings).admin()
   await admin.connect()
   return {
     topics: () => admin.listTopics(),
-    createTopic: (topic, numPartitions, replicationFactor, config) =>
-      admin.createTopics({
-        waitForLeaders: true,
-        topics: [
-          {
-            topic,
-            numPartitions,
-            replicationFactor,
-            configEntries: Object.entries(config).map(([name, value]) => ({ name, value })),
-          },
-        ],
-      }),
+    async createTopic(topic, numPartitions, replicationFactor, config) {
+      const configEntries = Object.entries(config).map(([name, value]) => ({ name, value }))
+      const created = await admin.createTopics({
+        // It gives up where a broker does not know the topic yet: we wait by ourselves.
+        waitForLeaders: false,
+        topics: [{ topic, numPartitions, replicationFactor, configEntries }],
+      })
+      if (created) await untilLed(admin, topic)
+      return created
+    },
     deleteTopics: (topics) => admin.deleteTopics({ topics }),
     async describeTopic(topic) {
       const { topics } = await admin.fetchTopicMetadata({ topics: [topic] })

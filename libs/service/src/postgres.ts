@@ -11,15 +11,13 @@ export interface PoolOptions {
   log: Logger
   /** Seconds after which a statement is given up and its connection destroyed. */
   statementSeconds?: number
-  /** Called with the seconds that each checkout waited. */
-  onWait?: (seconds: number) => void
 }
 
 /**
  * A pool that notices dead connections: node-postgres alone hangs on a half-open socket. bigint columns come as BigInt.
  */
 export function createPool(url: string, options: PoolOptions): pg.Pool {
-  const { name, max, log, statementSeconds = 60, onWait } = options
+  const { name, max, log, statementSeconds = 60 } = options
   const pool = new pg.Pool({
     connectionString: url,
     max,
@@ -34,15 +32,6 @@ export function createPool(url: string, options: PoolOptions): pg.Pool {
   })
   // An idle client that loses its connection; without a listener it would end the process.
   pool.on('error', (error) => log.warn({ err: error }, 'lost an idle connection to PostgreSQL'))
-  if (onWait) {
-    const connect = pool.connect.bind(pool) as () => Promise<pg.PoolClient>
-    pool.connect = (async () => {
-      const asked = performance.now()
-      const client = await connect()
-      onWait((performance.now() - asked) / 1000)
-      return client
-    }) as typeof pool.connect
-  }
   return pool
 }
 

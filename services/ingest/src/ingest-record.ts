@@ -1,0 +1,250 @@
+import { Packer } from '@rates/core/pack'
+import { RowBuffer } from '@rates/core/row-buffer'
+import { type Failpoints } from '@rates/service/failpoints'
+import { Stopped, type IncomingRecord, type Producer, type RecordContext } from '@rates/service/kafka'
+import { endEarly } from '@rates/service/ledger/end-early'
+import { enqueueReply, replyTopic, type ReplySettings } from '@rates/service/ledger/finish'
+import { openBatch, type LedgerBatch } from '@rates/service/ledger/open'
+import { packErrors } from '@rates/service/ledger/row-errors'
+import { type Logger } from '@rates/service/log'
+import type pg from 'pg'
+import { countAttempt, forgetAttempts, MAX_ATTEMPTS } from './attempts.ts'
+import { type Catalog } from './catalog.ts'
+import { relate } from './conflict.ts'
+import { refusal, sendDeadLetter } from './dead-letters.ts'
+import { parseChunk, readRecord, type DeadLetter, type IncomingChunk, type UnreadableBatch } from './incoming.ts'
+import { type IngestMetrics } from './metrics.ts'
+import { isComplete, publish } from './publish.ts'
+import { untilDone } from './retry.ts'
+import { storeChunk, type ChunkRow } from './store-chunk.ts'
+import { storeSmall, verdictOf } from './store-small.ts'
+
+export interface IngestDeps {
+  pool: pg.Pool
+  producer: Producer
+  catalog: Catalog
+  failpoints: Failpoints
+  metrics: IngestMetrics
+  log: Logger
+  worker: string
+  deadLetters: string
+  replies: ReplySettings
+}
+
+/**
+ * Takes one record to its end: stored and published if it was the last of its batch, known already, refused, or set
+ * aside. Resolves when the record need not come again. Knows nothing of Kafka but the record and the producer.
+ */
+export class RecordIngester {
+  private readonly rows = new RowBuffer()
+  private readonly packer = new Packer()
+  private readonly deps: IngestDeps
+
+  constructor(deps: IngestDeps) {
+    this.deps = deps
+  }
+
+  /** @throws Stopped; anything else is a bug, or a fault that waiting does not mend */
+  async ingest(record: IncomingRecord, { signal, suspect }: RecordContext): Promise<void> {
+    const retry = <T>(what: string, work: () => Promise<T>): Promise<T> =>
+      untilDone(what, signal, this.deps.log, (reason) => this.deps.metrics.retries.inc({ stage: what, reason }), work)
+
+    const attempt = suspect ? await retry('attempt', () => countAttempt(this.deps.pool, record)) : 1
+    if (attempt > 1) this.deps.log.warn({ ...placeOf(record), attempt }, 'a record comes again')
+    this.deps.failpoints.pass('took-record')
+    try {
+      const read = await readRecord(record)
+      if (attempt >= MAX_ATTEMPTS) await retry('poison', () => this.setPoisonAside(record, read))
+      else if (read.kind === 'dead-letter') await retry('dead-letter', () => this.refuse(record, read, 'unreadable'))
+      else if (read.kind === 'cancel') await retry('cancel', () => this.cancel(record, read.batchId))
+      else if (read.kind === 'unreadable') await retry('unreadable', () => this.failUnreadable(record, read))
+      else await this.ingestChunk(record, read, attempt, retry)
+    } catch (error) {
+      // Left off in good order: that was no try that this record spoilt.
+      if (suspect && error instanceof Stopped) await forgetAttempts(this.deps.pool, record).catch(() => undefined)
+      throw error
+    }
+    if (suspect) await retry('attempt', () => forgetAttempts(this.deps.pool, record))
+  }
+
+  private async ingestChunk(
+    record: IncomingRecord,
+    incoming: IncomingChunk,
+    attempt: number,
+    retry: <T>(what: string, work: () => Promise<T>) => Promise<T>,
+  ): Promise<void> {
+    const { pool, failpoints, metrics, replies } = this.deps
+    const { batch: headers } = incoming
+    const takenAt = new Date()
+    const memoryBefore = process.memoryUsage.rss()
+    const stopTimer = metrics.chunkSeconds.startTimer()
+
+    const refused = await retry('parse', () => this.parse(incoming))
+    if (refused) return retry('dead-letter', () => this.refuse(record, refused, 'unreadable'))
+    const chunk = await this.chunkRow(record, incoming, attempt, takenAt, memoryBefore)
+    const verdict = verdictOf(this.rows, chunk.digest)
+    const encode = (no: bigint) => this.packer.encode(this.rows, this.deps.catalog.ports, no)
+
+    const allowed = headers.replyTo === undefined || replies.allowed.includes(headers.replyTo)
+    if (incoming.total === 1 && allowed && headers.replaces === undefined && headers.deadline === undefined) {
+      const pack = headers.dryRun ? undefined : encode
+      failpoints.pass('before-small')
+      const isNew = await retry('store', () => storeSmall(pool, headers, chunk, verdict, pack, replies))
+      failpoints.pass('after-small')
+      if (isNew) {
+        stopTimer()
+        metrics.stored(chunk)
+        this.ended(headers.batchId, verdict.state, verdict.rows.accepted, record)
+        return
+      }
+    }
+
+    const { batch } = await retry('open', () => openBatch(pool, headers, record.topic, new Date(record.timestamp)))
+    const relation = await retry('relate', () => relate(pool, batch, incoming, record))
+    if (relation.kind === 'conflict') {
+      const { batchId, replyTo } = headers
+      const letter: DeadLetter = {
+        kind: 'dead-letter',
+        reason: 'bad_header',
+        detail: relation.detail,
+        batchId,
+        replyTo,
+      }
+      return retry('dead-letter', () => this.refuse(record, letter, 'id_conflict'))
+    }
+    metrics.chunks.inc({ relation: relation.kind })
+    if (relation.kind === 'repeat' && batch.state !== 'open' && incoming.total !== undefined) {
+      return retry('repeat', () => this.replyAgain(batch))
+    }
+    if (batch.state !== 'open') return
+    if (!allowed) return retry('reply-to', () => this.failReplyTo(batch))
+    if (relation.kind === 'new') {
+      failpoints.pass('before-chunk')
+      const pack = batch.dryRun ? undefined : () => encode(batch.no)
+      const stored = await retry('store', () => storeChunk(pool, batch.no, chunk, pack))
+      if (stored === 'stored') {
+        stopTimer()
+        metrics.stored(chunk)
+      }
+      if (stored === 'ended') return
+      failpoints.pass('stored-chunk')
+    }
+    if (await retry('publish', () => isComplete(pool, batch.no))) {
+      failpoints.pass('before-publish')
+      const published = await retry('publish', () => publish(pool, batch.no, replies))
+      failpoints.pass('published')
+      if (published) this.ended(batch.id, published.verdict.state, published.verdict.rows.accepted, record)
+    }
+  }
+
+  /** Parses into the row buffer; an unknown port is believed only once the catalogue was looked at again. */
+  private async parse(incoming: IncomingChunk): Promise<DeadLetter | undefined> {
+    const { catalog } = this.deps
+    const refused = parseChunk(incoming, this.rows, catalog.ports)
+    const unknownPort = this.rows.rejections.some(({ rule }) => rule === 'unknown_port')
+    if (refused || !unknownPort || !(await catalog.refresh())) return refused
+    return parseChunk(incoming, this.rows, catalog.ports)
+  }
+
+  private async chunkRow(
+    record: IncomingRecord,
+    incoming: IncomingChunk,
+    attempt: number,
+    takenAt: Date,
+    memoryBefore: number,
+  ): Promise<ChunkRow> {
+    const { rows } = this
+    const rejected = rows.rejections.length
+    return {
+      chunk: incoming.chunk,
+      total: incoming.total ?? null,
+      rows: rows.rows,
+      rejected,
+      rules: rejected > 0 ? rows.rules() : null,
+      errors: rejected > 0 ? await packErrors(rows.rejections) : null,
+      sha256: incoming.sha256,
+      digest: rows.digest.bytes(),
+      topic: record.topic,
+      partition: record.partition,
+      offset: record.offset,
+      recordTime: new Date(record.timestamp),
+      bytes: incoming.bytes,
+      worker: this.deps.worker,
+      peakMemory: Math.max(memoryBefore, process.memoryUsage.rss()),
+      attempt,
+      takenAt,
+    }
+  }
+
+  private async cancel(record: IncomingRecord, batchId: string): Promise<void> {
+    const { pool, replies } = this.deps
+    const { batch } = await openBatch(pool, { batchId }, record.topic, new Date(record.timestamp))
+    const error = { code: 'cancelled', message: 'its sender cancelled it' } as const
+    if (await endEarly(pool, batch.no, 'cancelled', error, replies)) this.ended(batchId, 'cancelled', 0, record)
+  }
+
+  private async failUnreadable(record: IncomingRecord, { batch: headers, message }: UnreadableBatch): Promise<void> {
+    const { pool, replies } = this.deps
+    const { batch, opened } = await openBatch(pool, headers, record.topic, new Date(record.timestamp))
+    if (!opened && batch.state !== 'open') {
+      const { batchId, replyTo } = headers
+      return this.refuse(
+        record,
+        { kind: 'dead-letter', reason: 'not_a_batch', detail: message, batchId, replyTo },
+        'id_conflict',
+      )
+    }
+    if (await endEarly(pool, batch.no, 'failed', { code: 'unreadable', message }, replies)) {
+      this.ended(batch.id, 'failed', 0, record)
+    }
+  }
+
+  private async failReplyTo(batch: LedgerBatch): Promise<void> {
+    const message = `reply-to ${batch.replyTo} is not one of the allowed topics; the reply is here`
+    await endEarly(this.deps.pool, batch.no, 'failed', { code: 'reply_to_not_allowed', message }, this.deps.replies)
+  }
+
+  /** The stored reply goes out again, the same bytes. */
+  private async replyAgain(batch: LedgerBatch): Promise<void> {
+    await this.deps.pool.query(
+      `update outbox set sent_at = null where batch_id = $1 and reply_id in
+         (select $1 || s from unnest(array['/succeeded', '/failed', '/cancelled']) s where not $2
+          union all select $1 || '/dry-run' || s from unnest(array['/succeeded', '/failed', '/cancelled']) s where $2)`,
+      [batch.id, batch.dryRun],
+    )
+  }
+
+  /** A record that changes nothing: it goes to the dead letters, and its sender is told if it named its batch. */
+  private async refuse(record: IncomingRecord, letter: DeadLetter, state: 'id_conflict' | 'unreadable'): Promise<void> {
+    const { pool, producer, deadLetters, replies, metrics, log } = this.deps
+    const reason = state === 'id_conflict' ? 'id_conflict' : letter.reason
+    if (letter.batchId !== undefined) {
+      const reply = refusal(record, letter.batchId, state, reason, letter.detail)
+      await enqueueReply(pool, reply, replyTopic(letter.replyTo, replies), record.headers.get('traceparent') ?? null)
+    }
+    await sendDeadLetter(producer, record, reason, letter.detail, deadLetters)
+    metrics.deadLetters.inc({ reason })
+    log.warn({ ...placeOf(record), batch_id: letter.batchId, reason, detail: letter.detail }, 'dead letter')
+  }
+
+  /** The third death on one record costs its batch, not the partition. */
+  private async setPoisonAside(record: IncomingRecord, read: Awaited<ReturnType<typeof readRecord>>): Promise<void> {
+    const { pool, producer, deadLetters, replies, metrics, log } = this.deps
+    const message = `a record of it ended ${MAX_ATTEMPTS} workers; it is in the dead letters`
+    if (read.kind === 'chunk' || read.kind === 'unreadable') {
+      const { batch } = await openBatch(pool, read.batch, record.topic, new Date(record.timestamp))
+      await endEarly(pool, batch.no, 'failed', { code: 'internal_error', message }, replies)
+    }
+    await sendDeadLetter(producer, record, 'internal_error', message, deadLetters)
+    metrics.deadLetters.inc({ reason: 'internal_error' })
+    log.error(placeOf(record), 'set a record aside that ended its workers')
+  }
+
+  private ended(batchId: string, outcome: string, rows: number, record: IncomingRecord): void {
+    const seconds = Math.max(0, (Date.now() - record.timestamp) / 1000)
+    this.deps.metrics.batches.inc({ outcome })
+    this.deps.log.info({ batch_id: batchId, outcome, rows, seconds, ...placeOf(record) }, 'batch finished')
+  }
+}
+
+const placeOf = ({ topic, partition, offset }: IncomingRecord) => ({ topic, partition, offset: String(offset) })

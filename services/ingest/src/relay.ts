@@ -1,0 +1,99 @@
+import { type OutgoingRecord, type Producer } from '@rates/service/kafka'
+import { type Lease } from '@rates/service/lease'
+import { type Logger } from '@rates/service/log'
+import type pg from 'pg'
+
+const TOGETHER = 200
+
+interface OutboxRow {
+  no: bigint
+  replyId: string
+  topic: string
+  batchId: string
+  correlationId: string | null
+  traceparent: string | null
+  body: string
+}
+
+/**
+ * Sends what stands in the outbox, in its order, at least once: a row is marked as sent after Kafka has acknowledged
+ * it, so a crash in between repeats the record, with the same bytes and the same reply id.
+ */
+export class OutboxRelay {
+  private readonly pool: pg.Pool
+  private readonly producer: Producer
+
+  constructor(pool: pg.Pool, producer: Producer) {
+    this.pool = pool
+    this.producer = producer
+  }
+
+  /** @returns how many were sent */
+  async runOnce(): Promise<number> {
+    const { rows } = await this.pool.query<OutboxRow>({
+      name: 'outbox-unsent',
+      text: `select no, reply_id as "replyId", topic, batch_id as "batchId", correlation_id as "correlationId", traceparent, body
+        from outbox where sent_at is null order by no limit ${TOGETHER}`,
+    })
+    if (rows.length === 0) return 0
+    await this.producer.send(rows.map(replyRecord))
+    await this.pool.query('update outbox set sent_at = clock_timestamp() where no = any($1)', [
+      rows.map(({ no }) => no),
+    ])
+    return rows.length
+  }
+}
+
+function replyRecord(row: OutboxRow): OutgoingRecord {
+  const headers: Record<string, string> = {
+    'reply-id': row.replyId,
+    'batch-id': row.batchId,
+    'content-type': 'application/json',
+  }
+  if (row.correlationId !== null) headers['correlation-id'] = row.correlationId
+  if (row.traceparent !== null) headers['traceparent'] = row.traceparent
+  return { topic: row.topic, headers, value: Buffer.from(row.body) }
+}
+
+/**
+ * Runs a step again and again while the lease is this process's: at once while there is work, else after a pause. A
+ * failing step is told and tried again; it never ends the process.
+ */
+export function whileLeader(
+  lease: Lease,
+  name: string,
+  pauseMilliseconds: number,
+  log: Logger,
+  step: () => Promise<number>,
+): { stop(): Promise<void> } {
+  let stopped = false
+  let wake: () => void = () => undefined
+  const pause = (milliseconds: number): Promise<void> =>
+    new Promise((resolve) => {
+      const timer = setTimeout(resolve, milliseconds)
+      wake = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+  const loop = async (): Promise<void> => {
+    while (!stopped) {
+      let done = 0
+      try {
+        if (lease.mine) done = await step()
+      } catch (error) {
+        log.warn({ err: error }, `${name}: trying again`)
+        await pause(1_000)
+      }
+      if (done === 0 && !stopped) await pause(pauseMilliseconds)
+    }
+  }
+  const ended = loop()
+  return {
+    async stop() {
+      stopped = true
+      wake()
+      await ended
+    },
+  }
+}

@@ -1,0 +1,114 @@
+import { PACK_COLUMNS, type EncodedPacks } from '@rates/core/pack'
+import { withTransaction } from '@rates/service/postgres'
+import type pg from 'pg'
+import { from as copyFrom } from 'pg-copy-streams'
+
+/** A chunk as batch_chunks keeps it. */
+export interface ChunkRow {
+  chunk: number
+  total: number | null
+  rows: number
+  rejected: number
+  rules: Record<string, number> | null
+  errors: Buffer | null
+  sha256: Buffer
+  digest: Uint8Array
+  topic: string
+  partition: number
+  offset: bigint
+  recordTime: Date
+  bytes: number
+  worker: string
+  peakMemory: number
+  attempt: number
+  takenAt: Date
+}
+
+const INSERT_CHUNK = `
+insert into batch_chunks (batch_no, chunk, total, rows, rejected, rules, errors, sha256, digest, topic, partition,
+  record_offset, record_time, bytes, worker, peak_memory, attempt, taken_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+on conflict do nothing`
+
+/** @returns false if the chunk is there already */
+export async function insertChunk(client: pg.ClientBase, batchNo: bigint, chunk: ChunkRow): Promise<boolean> {
+  const { rowCount } = await client.query({
+    name: 'insert-chunk',
+    text: INSERT_CHUNK,
+    values: [
+      batchNo,
+      chunk.chunk,
+      chunk.total,
+      chunk.rows,
+      chunk.rejected,
+      chunk.rules,
+      chunk.errors,
+      chunk.sha256,
+      Buffer.from(chunk.digest),
+      chunk.topic,
+      chunk.partition,
+      chunk.offset,
+      chunk.recordTime,
+      chunk.bytes,
+      chunk.worker,
+      chunk.peakMemory,
+      chunk.attempt,
+      chunk.takenAt,
+    ],
+  })
+  return rowCount === 1
+}
+
+const COPY_PACKS = `copy price_packs (${PACK_COLUMNS}) from stdin (format binary)`
+
+/** Slices of what COPY is fed with, so that the socket's buffer stays small beside the packs. */
+const SLICE = 256 << 10
+
+export async function copyPacks(client: pg.ClientBase, packs: EncodedPacks): Promise<void> {
+  const stream = client.query(copyFrom(COPY_PACKS))
+  await new Promise<void>((resolve, reject) => {
+    stream.once('error', reject)
+    stream.once('finish', resolve)
+    let at = 0
+    const write = (): void => {
+      while (at < packs.copy.length) {
+        const slice = packs.copy.subarray(at, at + SLICE)
+        at += slice.length
+        // pg keeps the view until it is sent; the packer's memory is not reused before this promise is settled.
+        if (!stream.write(Buffer.from(slice.buffer, slice.byteOffset, slice.length))) {
+          stream.once('drain', write)
+          return
+        }
+      }
+      stream.end()
+    }
+    write()
+  })
+}
+
+/**
+ * Stores one chunk of an open batch in one transaction: `stored`; `ended`: the batch is not open any more, nothing was
+ * done; `there`: the chunk had been stored before.
+ * The batch's row is held `for share`: publication and failing wait for it, and a worker that was frozen meanwhile finds
+ * a batch that has ended. No packs are stored once a chunk of the batch was rejected: the rest is only checked.
+ */
+export function storeChunk(
+  pool: pg.Pool,
+  batchNo: bigint,
+  chunk: ChunkRow,
+  encode: (() => EncodedPacks) | undefined,
+): Promise<'stored' | 'there' | 'ended'> {
+  return withTransaction(pool, async (client) => {
+    const { rows } = await client.query<{ state: string; rejecting: boolean }>({
+      name: 'hold-batch',
+      text: `select state, exists (select from batch_chunks where batch_no = $1 and rejected > 0) as rejecting
+        from batches where no = $1 for share`,
+      values: [batchNo],
+    })
+    const { state, rejecting } = rows[0]!
+    if (state !== 'open') return 'ended'
+    if (!(await insertChunk(client, batchNo, chunk))) return 'there'
+    if (encode && !rejecting && chunk.rejected === 0) await copyPacks(client, encode())
+    return 'stored'
+  })
+}

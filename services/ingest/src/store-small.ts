@@ -1,0 +1,80 @@
+import { type BatchError } from '@rates/core/batch'
+import { type EncodedPacks } from '@rates/core/pack'
+import { type RowBuffer } from '@rates/core/row-buffer'
+import { type BatchHeaders } from '@rates/core/wire'
+import {
+  enqueueReply,
+  outcomeValues,
+  replyOf,
+  replyTopic,
+  type ReplySettings,
+  type Verdict,
+} from '@rates/service/ledger/finish'
+import { openingValues } from '@rates/service/ledger/open'
+import { withTransaction } from '@rates/service/postgres'
+import type pg from 'pg'
+import { copyPacks, insertChunk, type ChunkRow } from './store-chunk.ts'
+
+const INSERT_ENDED = `
+insert into batches (id, dry_run, topic, source, replaces, deadline, on_deadline, reply_to, correlation_id, traceparent,
+  created_at, state, finished_at, chunks_expected, rows_accepted, rows_rejected, digest, error)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+on conflict (id, dry_run) do nothing
+returning no`
+
+/** The verdict on a batch of one chunk. */
+export function verdictOf(rows: RowBuffer, digest: Uint8Array): Verdict {
+  const rejected = rows.rejections.length
+  const error: BatchError | null =
+    rejected === 0
+      ? null
+      : {
+          code: 'rejected_rows',
+          message: `${rejected} of ${rows.rows} rows break a rule; nothing of the batch is visible`,
+          rules: rows.rules(),
+        }
+  return {
+    state: error ? 'failed' : 'succeeded',
+    error,
+    chunks: 1,
+    rows: { accepted: rows.accepted, rejected },
+    digest: error ? null : digest,
+    errors: rows.rejections.slice(0, 20).map(({ row, field, value, rule }) => ({ row: row + 1, field, value, rule })),
+  }
+}
+
+/**
+ * A batch of one record that nobody has met before: ledger, chunk, packs and reply in one transaction, never hidden.
+ * @returns false if the ledger has its id: nothing was done then
+ */
+export function storeSmall(
+  pool: pg.Pool,
+  headers: BatchHeaders,
+  chunk: ChunkRow,
+  verdict: Verdict,
+  encode: ((batchNo: bigint) => EncodedPacks) | undefined,
+  settings: ReplySettings,
+): Promise<boolean> {
+  return withTransaction(pool, async (client) => {
+    const finishedAt = new Date()
+    const { rows } = await client.query<{ no: bigint }>({
+      name: 'insert-ended',
+      text: INSERT_ENDED,
+      values: [...openingValues(headers, chunk.topic, chunk.recordTime), ...outcomeValues(verdict, finishedAt)],
+    })
+    const no = rows[0]?.no
+    if (no === undefined) return false
+    await insertChunk(client, no, chunk)
+    if (encode && verdict.state === 'succeeded') await copyPacks(client, encode(no))
+    const batch = {
+      id: headers.batchId,
+      dryRun: headers.dryRun ?? false,
+      source: headers.source ?? null,
+      correlationId: headers.correlationId ?? null,
+      createdAt: chunk.recordTime,
+    }
+    const reply = replyOf(batch, verdict, finishedAt)
+    await enqueueReply(client, reply, replyTopic(headers.replyTo, settings), headers.traceparent ?? null)
+    return true
+  })
+}

@@ -1,0 +1,151 @@
+import { type Admin, type PartitionProgress } from '@rates/service/kafka'
+import { endEarly } from '@rates/service/ledger/end-early'
+import { type ReplySettings } from '@rates/service/ledger/finish'
+import { type Logger } from '@rates/service/log'
+import { withTransaction } from '@rates/service/postgres'
+import type pg from 'pg'
+import { publish } from './publish.ts'
+
+export interface SweeperSettings {
+  chunkTimeoutSeconds: number
+  revertWindowDays: number
+  replies: ReplySettings
+  /** The consumer group that reads each lane's topic. */
+  groups: ReadonlyMap<string, string>
+}
+
+/** What one pass did. */
+export interface Swept {
+  published: number
+  late: number
+  incomplete: number
+  purged: number
+}
+
+/**
+ * Ends what nobody else ends: complete batches whose worker died before it published them, batches past their deadline,
+ * batches whose chunks never all came; and removes what ended batches left. runOnce() holds all of it.
+ */
+export class Sweeper {
+  private readonly pool: pg.Pool
+  private readonly admin: Admin
+  private readonly settings: SweeperSettings
+  private readonly log: Logger
+
+  constructor(pool: pg.Pool, admin: Admin, settings: SweeperSettings, log: Logger) {
+    this.pool = pool
+    this.admin = admin
+    this.settings = settings
+    this.log = log
+  }
+
+  async runOnce(): Promise<Swept> {
+    const swept: Swept = { published: 0, late: 0, incomplete: 0, purged: 0 }
+    swept.published = await this.publishComplete()
+    swept.late = await this.failLate()
+    swept.incomplete = await this.failIncomplete()
+    swept.purged = await this.purge()
+    if (Object.values(swept).some((count) => count > 0)) this.log.info(swept, 'swept')
+    return swept
+  }
+
+  private async publishComplete(): Promise<number> {
+    const { rows } = await this.pool.query<{ no: bigint }>(
+      `select b.no from batches b where b.state = 'open' and
+         (select count(*) = max(total) from batch_chunks where batch_no = b.no) order by b.no limit 100`,
+    )
+    let published = 0
+    for (const { no } of rows) if (await publish(this.pool, no, this.settings.replies)) published++
+    return published
+  }
+
+  private async failLate(): Promise<number> {
+    const { rows } = await this.pool.query<{ no: bigint; deadline: Date }>(
+      `select no, deadline from batches where state = 'open' and on_deadline = 'fail' and deadline < clock_timestamp() limit 100`,
+    )
+    let failed = 0
+    for (const { no, deadline } of rows) {
+      const error = { code: 'deadline_passed', message: `it was not complete at ${deadline.toISOString()}` } as const
+      if (await endEarly(this.pool, no, 'failed', error, this.settings.replies)) failed++
+    }
+    return failed
+  }
+
+  /**
+   * A batch is incomplete only once every partition of its lane was read to its end, or past the batch's last chunk by
+   * the time limit: an outage of ours fails nobody. What was read is what the group has committed.
+   */
+  private async failIncomplete(): Promise<number> {
+    const { chunkTimeoutSeconds, groups, replies } = this.settings
+    const { rows } = await this.pool.query<{ no: bigint; topic: string | null; last: Date }>(
+      `select b.no, b.topic, greatest(b.created_at, (select max(record_time) from batch_chunks where batch_no = b.no)) as last
+       from batches b where b.state = 'open' and b.created_at < clock_timestamp() - make_interval(secs => $1) order by b.no limit 1000`,
+      [chunkTimeoutSeconds],
+    )
+    // A partition was read to its end at the moment it is asked, so that moment has to be past the limit.
+    const overdue = rows.filter(({ last }) => Date.now() > last.getTime() + chunkTimeoutSeconds * 1000)
+    if (overdue.length === 0) return 0
+    const lanes = new Map<string, PartitionProgress[]>()
+    for (const [topic, group] of groups) lanes.set(topic, await this.admin.progress(group, topic))
+    let failed = 0
+    for (const { no, topic, last } of overdue) {
+      const topics = topic === null ? [...groups.keys()] : [topic]
+      const limit = new Date(last.getTime() + chunkTimeoutSeconds * 1000)
+      let readPast = true
+      for (const lane of topics) readPast &&= await this.wasReadPast(lane, lanes.get(lane) ?? [], limit)
+      if (readPast && (await endEarly(this.pool, no, 'failed', await this.incomplete(no), replies))) failed++
+    }
+    return failed
+  }
+
+  private async wasReadPast(topic: string, partitions: PartitionProgress[], limit: Date): Promise<boolean> {
+    const behind = partitions.filter(({ committed, low, high }) => (committed ?? low) < high && low < high)
+    if (behind.length === 0) return partitions.length > 0
+    const { rows } = await this.pool.query<{ partition: number }>(
+      'select distinct partition from batch_chunks where topic = $1 and partition = any($2) and record_time > $3',
+      [topic, behind.map(({ partition }) => partition), limit],
+    )
+    return rows.length === behind.length
+  }
+
+  private async incomplete(
+    batchNo: bigint,
+  ): Promise<{ code: 'incomplete'; message: string; missingChunks?: number[] }> {
+    const { rows } = await this.pool.query<{ total: number | null; missing: number[] | null }>(
+      `with c as (select chunk, total from batch_chunks where batch_no = $1), t as (select max(total) as total from c)
+       select t.total, (select array_agg(i) from (
+         select i from generate_series(0, t.total - 1) i where not exists (select from c where c.chunk = i) limit 100) m) as missing
+       from t`,
+      [batchNo],
+    )
+    const { total, missing } = rows[0]!
+    if (total === null) return { code: 'incomplete', message: 'the chunk that tells how many there are never came' }
+    const all = missing ?? []
+    return {
+      code: 'incomplete',
+      message: `of ${total} chunks these never came: ${all.slice(0, 20).join(', ')}${all.length > 20 ? ', …' : ''}`,
+      missingChunks: all,
+    }
+  }
+
+  /** Removes the packs of what failed, and of what was reverted or replaced once it can no longer come back. */
+  private async purge(): Promise<number> {
+    const { rows } = await this.pool.query<{ no: bigint }>(
+      `select no from batches where purged_at is null and (state in ('failed', 'cancelled')
+         or (state in ('reverted', 'replaced') and finished_at < clock_timestamp() - make_interval(days => $1))) order by no limit 100`,
+      [this.settings.revertWindowDays],
+    )
+    for (const { no } of rows) {
+      await withTransaction(this.pool, async (client) => {
+        const held = await client.query(
+          `update batches set purged_at = clock_timestamp() where no = $1 and purged_at is null and state in ('failed', 'cancelled', 'reverted', 'replaced')`,
+          [no],
+        )
+        if (held.rowCount !== 1) return
+        await client.query('delete from price_packs where batch_no = $1', [no])
+        await client.query('delete from hidden_batches where batch_no = $1', [no])
+      })
+    }
+    return rows.length
+  }
+}
