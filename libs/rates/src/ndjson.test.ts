@@ -1,0 +1,91 @@
+import { describe, expect, it } from '@jest/globals'
+import fc from 'fast-check'
+import { parseCsv } from './csv.ts'
+import { parseNdjson, parsePrices } from './ndjson.ts'
+import { RowBuffer } from './row-buffer.ts'
+import { ports, priceRow, rowsOf, type PriceRow } from '@rates/testing/price-rows'
+
+const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
+
+function parse(text: string): RowBuffer {
+  const rows = new RowBuffer()
+  parseNdjson(bytes(text), ports, rows)
+  return rows
+}
+
+const object = ({ orig, dest, day, price }: PriceRow) => ({ orig_code: orig, dest_code: dest, day, price })
+const good = '{"orig_code":"CNGGZ","dest_code":"NLRTM","day":"2021-01-31","price":1154}'
+
+describe('parseNdjson', () => {
+  it.each([
+    ['compact', good],
+    ['spaces', ' { "orig_code" : "CNGGZ" ,\t"dest_code":"NLRTM", "day":"2021-01-31","price" : 1154 } '],
+    ['another order', '{"price":1154,"day":"2021-01-31","dest_code":"NLRTM","orig_code":"CNGGZ"}'],
+    ['escapes', '{"orig_code":"CN\\u0047GZ","dest_code":"NLRTM","day":"2021-01-31","price":1154}'],
+    ['1154.0, which is the number 1154', '{"orig_code":"CNGGZ","dest_code":"NLRTM","day":"2021-01-31","price":1154.0}'],
+  ])('takes %s', (_, line) => {
+    const rows = parse(`${line}\r\n${line}`)
+    expect(rows.rejections).toEqual([])
+    expect(rowsOf(rows, ports)).toEqual(Array(2).fill({ orig: 'CNGGZ', dest: 'NLRTM', day: '2021-01-31', price: 1154 }))
+  })
+
+  it.each([
+    ['', 'json', null],
+    ['[1]', 'json', null],
+    ['null', 'json', null],
+    ['{"orig_code":"CNGGZ"', 'json', null],
+    [`${good}x`, 'json', null],
+    ['{"orig_code":"CNGGZ","dest_code":"NLRTM","day":"2021-01-31"}', 'missing_field', 'price'],
+    ['{"orig_code":null,"dest_code":"NLRTM","day":"2021-01-31","price":1}', 'missing_field', 'orig_code'],
+    ['{"orig_code":"CNGGZ","dest_code":"NLRTM","day":"2021-01-31","price":1,"currency":"USD"}', 'unknown_field', null],
+    ['{"orig_code":5,"dest_code":"NLRTM","day":"2021-01-31","price":1}', 'text_expected', 'orig_code'],
+    ['{"orig_code":"CNGGZ","dest_code":"NLRTM","day":20210131,"price":1}', 'text_expected', 'day'],
+    ['{"orig_code":"CNGGZ","dest_code":"NLRTM","day":"2021-01-31","price":"1"}', 'not_a_whole_number', 'price'],
+    ['{"orig_code":"CNGGZ","dest_code":"NLRTM","day":"2021-01-31","price":1.5}', 'not_a_whole_number', 'price'],
+    ['{"orig_code":"CNGGZ","dest_code":"NLRTM","day":"2021-01-31","price":0}', 'price_out_of_range', 'price'],
+    ['{"orig_code":"CNGGZ","dest_code":"NLRTM","day":"2021-01-31","price":-1}', 'price_out_of_range', 'price'],
+    ['{"orig_code":"CNGGZ","dest_code":"NLRTM","day":"2021-01-31","price":1e300}', 'price_out_of_range', 'price'],
+    ['{"orig_code":"XX","dest_code":"NLRTM","day":"2021-01-31","price":1}', 'unknown_port', 'orig_code'],
+    ['{"orig_code":"CNGGZ","dest_code":"NLRTM","day":"2021-02-30","price":1}', 'not_a_date', 'day'],
+  ])('refuses %j: %s', (line, rule, field) => {
+    const rows = parse(`${good}\n${line}\n${good}\n`)
+    expect({ rows: rows.rows, accepted: rows.accepted }).toEqual({ rows: 3, accepted: 2 })
+    expect(rows.rejections).toHaveLength(1)
+    expect(rows.rejections[0]).toMatchObject({ row: 1, rule, field, text: line })
+  })
+
+  it('reads back any rows, as parsePrices and as CSV do, with the same digest', () => {
+    fc.assert(
+      fc.property(fc.array(priceRow), (list) => {
+        const lines = parse(list.map((row) => `${JSON.stringify(object(row))}\n`).join(''))
+        const whole = new RowBuffer()
+        parsePrices(list.map(object), ports, whole)
+        const csv = new RowBuffer()
+        parseCsv(bytes(list.map((row) => `${row.orig},${row.dest},${row.day},${row.price}\n`).join('')), ports, csv)
+        for (const rows of [lines, whole, csv]) {
+          expect(rowsOf(rows, ports)).toEqual(list)
+          expect(rows.digest.bytes()).toEqual(lines.digest.bytes())
+        }
+      }),
+    )
+  })
+
+  it('takes exactly what JSON.parse takes', () => {
+    const piece = fc.constantFrom(...'{}[]",:\\ \t'.split(''), '"price"', '"day"', '1', '01', '"2021-01-31"', good)
+    fc.assert(
+      fc.property(fc.array(piece, { maxLength: 12 }), (pieces) => {
+        const line = pieces.join('')
+        const rows = parse(`${line}\n`)
+        let json: unknown
+        try {
+          json = JSON.parse(line)
+        } catch {
+          json = undefined
+        }
+        if (rows.accepted === 1) expect(typeof json).toBe('object')
+        if (json === undefined) expect(rows.rejections[0]?.rule).toBe('json')
+      }),
+      { numRuns: 1000 },
+    )
+  })
+})
