@@ -1,0 +1,88 @@
+import { spawn } from 'node:child_process'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { eventually } from './eventually.ts'
+import { type Line } from './line.ts'
+
+const root = fileURLToPath(new URL('../../..', import.meta.url))
+let started = 0
+
+/** The settings of a worker on a line: short times, everything else as it is by default. */
+export function workerEnvironment(
+  line: Pick<Line, 'databaseUrl' | 'brokers' | 'prefix'>,
+  overrides: Record<string, string> = {},
+): Record<string, string> {
+  return {
+    DATABASE_URL: line.databaseUrl,
+    KAFKA_BROKERS: line.brokers.join(','),
+    KAFKA_PREFIX: line.prefix,
+    HOST: '127.0.0.1',
+    MANAGEMENT_PORT: '0',
+    WORKER_NAME: `worker-${++started}`,
+    SESSION_SECONDS: '6',
+    DRAIN_SECONDS: '15',
+    ...overrides,
+  }
+}
+
+/** A worker as a process of its own, so that it may be killed. */
+export interface WorkerProcess {
+  name: string
+  pid: number
+  exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>
+  signal(name: NodeJS.Signals): void
+  /** What it has logged, a parsed line each. */
+  logged: Record<string, unknown>[]
+  /** Waits until it has logged a message that starts so. */
+  said(message: string, within?: number): Promise<Record<string, unknown>>
+}
+
+export async function startWorkerProcess(
+  line: Pick<Line, 'databaseUrl' | 'brokers' | 'prefix' | 'defer'>,
+  overrides: Record<string, string> = {},
+  program: 'source' | 'built' = 'source',
+): Promise<WorkerProcess> {
+  const env = workerEnvironment(line, overrides)
+  const args =
+    program === 'built'
+      ? ['services/ingest/dist/main.js']
+      : ['--conditions=source', '--import', '@swc-node/register/esm-register', 'services/ingest/src/main.ts']
+  const child = spawn(process.execPath, args, {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...env },
+  })
+  const logged: Record<string, unknown>[] = []
+  const take = (text: string): void => {
+    try {
+      logged.push(JSON.parse(text) as Record<string, unknown>)
+    } catch {
+      logged.push({ msg: text })
+    }
+  }
+  createInterface({ input: child.stdout }).on('line', take)
+  createInterface({ input: child.stderr }).on('line', take)
+  let ended = false
+  const exited = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) =>
+    child.once('exit', (code, signal) => {
+      ended = true
+      resolve({ code, signal })
+    }),
+  )
+  line.defer(async () => {
+    child.kill('SIGKILL')
+    await exited
+  })
+  const name = env['WORKER_NAME']!
+  const said = (message: string, within = 30_000): Promise<Record<string, unknown>> =>
+    eventually(
+      () => {
+        const found = logged.find(({ msg }) => typeof msg === 'string' && msg.startsWith(message))
+        if (!found && ended && message === 'worker started') throw new Error(`${name} ended: ${JSON.stringify(logged)}`)
+        return Promise.resolve(found)
+      },
+      { within, every: 20, what: `${name} saying "${message}"` },
+    )
+  await said('worker started')
+  return { name, pid: child.pid!, exited, signal: (signal) => void child.kill(signal), logged, said }
+}

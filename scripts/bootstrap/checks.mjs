@@ -1,0 +1,37 @@
+import { build, pathWithBin } from './build.mjs'
+import { runInstead } from './run.mjs'
+
+/** `npm test`: everything that does not need an hour. With arguments only the tests that Jest finds by them. */
+export async function test(root, args) {
+  const jest = ['run', '--silent', 'jest', '--', ...args, '--selectProjects', 'unit', 'integration']
+  if (args.length > 0) return runSteps(root, [['build'], ['tests', jest]])
+  return runSteps(root, [
+    ['lint', ['run', '--silent', 'lint']],
+    ['types', ['run', '--silent', 'typecheck']],
+    ['build'],
+    ['tests', jest],
+  ])
+}
+
+/** `npm run e2e`: what needs processes of the services, killed and restarted. */
+export async function e2e(root, args) {
+  return runSteps(root, [['build'], ['e2e', ['run', '--silent', 'jest', '--', ...args, '--selectProjects', 'e2e']]])
+}
+
+/** One after the other until one fails; then tells what took how long. Returns the exit code. */
+async function runSteps(root, steps) {
+  const lines = []
+  let code = 0
+  for (const [name, npm] of steps) {
+    const since = Date.now()
+    const env = { ...process.env, PATH: pathWithBin(root) }
+    if (npm === undefined) await build(root)
+    else code = await runInstead('npm', npm, { cwd: root, env })
+    lines.push(
+      `  ${name.padEnd(8)}${((Date.now() - since) / 1000).toFixed(1).padStart(6)} s${code === 0 ? '' : '  FAILED'}`,
+    )
+    if (code !== 0) break
+  }
+  process.stderr.write(`\n${lines.join('\n')}\n`)
+  return code
+}

@@ -1,0 +1,240 @@
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { importDump, type ImportProgress } from '@rates/db/import-dump'
+import { migrate } from '@rates/db/migrate'
+import { startKafka } from '@rates/local/kafka'
+import { requireKafka } from '@rates/local/kafka-jars'
+import { startPostgres } from '@rates/local/postgres'
+import { connectAdmin } from '@rates/service/kafka'
+import { createLogger } from '@rates/service/log'
+import { ensureTopics } from '@rates/service/topics'
+import { ensureDatabase, hasPorts, withDatabase } from './database.ts'
+import { folders, root, short } from './home.ts'
+import { managementUrl, startService, type RunningService, type ServiceSpec } from './services.ts'
+import { type State, writeState } from './running.ts'
+import { type Status } from './status.ts'
+import { type Part, Supervised } from './supervise.ts'
+
+const wantedPorts = { postgres: 5432, kafka: 9092 }
+
+export interface StartOptions {
+  /** The port wanted for the API. */
+  port: number
+  /** The address that the API listens on. */
+  host: string
+  workers: number
+  demo: boolean
+}
+
+export interface System {
+  options: StartOptions
+  status: Status
+  /** What runs, by its name. */
+  parts: Map<string, Supervised>
+  state: State
+  /** Aborted when everything is to stop: what has not begun then is not begun. */
+  signal: AbortSignal
+}
+
+/** Starts all parts and keeps them running. */
+export async function bringUp(system: System): Promise<void> {
+  if (!process.env['KAFKA_BROKERS']) await requireKafka()
+  await together([database(system), broker(system)])
+  await save(system, { phase: 'starting' })
+  await services(system)
+  if (system.options.demo) await demo(system)
+  await save(system, { phase: 'running' })
+}
+
+export async function save(system: System, change: Partial<State>): Promise<void> {
+  Object.assign(system.state, change)
+  await writeState(folders.state, system.state)
+}
+
+/** Waits for all, also when one fails: what the others have started must be known before it can be stopped. */
+async function together(work: Promise<unknown>[]) {
+  const failed = (await Promise.allSettled(work)).find((result) => result.status === 'rejected')
+  if (failed !== undefined) throw failed.reason
+}
+
+async function database(system: System) {
+  const { status, state, signal } = system
+  const given = process.env['DATABASE_URL']
+  if (given) {
+    state.databaseUrl = given
+    await status.step(
+      'PostgreSQL',
+      () => ensureDatabase(given),
+      () => `DATABASE_URL: ${new URL(given).host}`,
+    )
+  } else {
+    const start = (onProgress: (note: string) => void, port: number) =>
+      startPostgres({ dir: folders.postgres, port, log: join(folders.logs, 'postgres.log'), onProgress })
+    const server = await status.step(
+      'PostgreSQL',
+      async (note) => {
+        const server = await start(note, wantedPorts.postgres)
+        const again = () => start(() => undefined, server.port)
+        watch(system, 'postgres', join(folders.logs, 'postgres.log'), server, again)
+        await ensureDatabase(withDatabase(server.url, 'rates'))
+        return server
+      },
+      (server) => describeServer(server, wantedPorts.postgres, folders.postgres),
+    )
+    state.databaseUrl = withDatabase(server.url, 'rates')
+  }
+  signal.throwIfAborted()
+  const url = state.databaseUrl
+  await status.step(
+    'migrations',
+    (note) => migrate(url, (name) => note(name, true)),
+    (names) => names.join(', ') || 'none is new',
+  )
+}
+
+/** What a person must know who looks for it: a port or folder that is not the usual one, and why. */
+function describeServer({ port, dir }: { port: number; dir: string }, wanted: number, folder: string): string {
+  const told = [`127.0.0.1:${port}`]
+  if (port !== wanted) told.push(`port ${wanted} is taken`)
+  told.push(`data in ${short(dir)}`)
+  if (dir !== folder) told.push(`as its user cannot enter ${short(folder)}`)
+  return told.join(', ')
+}
+
+async function broker(system: System) {
+  const { status, state, signal } = system
+  const given = process.env['KAFKA_BROKERS']
+  if (given) state.brokers = given
+  else {
+    const log = join(folders.logs, 'kafka.log')
+    const start = (onProgress: (note: string) => void, port: number) =>
+      startKafka({ dir: folders.kafka, port, log, onProgress })
+    const server = await status.step(
+      'Kafka',
+      async (note) => {
+        const server = await start(note, wantedPorts.kafka)
+        watch(system, 'kafka', log, server, () => start(() => undefined, server.port))
+        return server
+      },
+      (server) => describeServer({ ...server, dir: folders.kafka }, wantedPorts.kafka, folders.kafka),
+    )
+    state.brokers = server.brokers
+  }
+  signal.throwIfAborted()
+  await status.step(
+    'topics',
+    () => topics(state),
+    ({ created, existing }) => `${created.length} new, ${existing.length} there`,
+  )
+}
+
+async function topics({ brokers = '', prefix }: State) {
+  const log = createLogger('rates-start', 'silent')
+  const admin = await connectAdmin({ brokers: brokers.split(','), clientId: 'rates-start', log })
+  try {
+    return await ensureTopics(admin, prefix)
+  } finally {
+    await admin.close()
+  }
+}
+
+async function services(system: System) {
+  const { status, state, signal, options } = system
+  signal.throwIfAborted()
+  const { databaseUrl = '', brokers = '', prefix } = state
+  const common = { DATABASE_URL: databaseUrl, KAFKA_BROKERS: brokers, KAFKA_PREFIX: prefix, HOST: '127.0.0.1' }
+  const logs = join(folders.logs, '{worker}.log')
+  const specs: ServiceSpec[] = [
+    {
+      name: 'rates-api',
+      service: 'rates-api',
+      env: { ...common, HOST: options.host, BATCH_LOG_TEMPLATE: logs },
+      ports: { PORT: options.port, MANAGEMENT_PORT: options.port + 1 },
+    },
+  ]
+  for (let number = 1; number <= options.workers; number++) {
+    const name = `ingest-${number}`
+    const ports = { MANAGEMENT_PORT: options.port + 1 + number }
+    specs.push({ name, service: 'ingest', env: { ...common, WORKER_NAME: name }, ports })
+  }
+  const taken = new Set<number>()
+  const start = async (spec: ServiceSpec) => {
+    const say = ({ ports }: RunningService) => describePorts(spec, ports)
+    const service = await status.step(spec.name, () => startService(spec, taken, signal), say)
+    watch(system, spec.name, service.log, service.part, service.again, managementUrl(service))
+    return service
+  }
+  // The API chooses its ports first, so that the workers do not take the one next to a port that is taken.
+  const started = specs.map((spec) => start(spec))
+  await together(started)
+  const api = await started[0]!
+  await save(system, { url: `http://127.0.0.1:${api.ports['PORT']}` })
+}
+
+function describePorts(spec: ServiceSpec, ports: Record<string, number>): string {
+  const told =
+    spec.service === 'rates-api' ? `http://127.0.0.1:${ports['PORT']}` : `management port ${ports['MANAGEMENT_PORT']}`
+  const moved = Object.entries(spec.ports).filter(([name, wanted]) => ports[name] !== wanted)
+  return [told, ...moved.map(([, wanted]) => `port ${wanted} is taken`)].join(', ')
+}
+
+/** Keeps the part running and tells of its deaths. */
+function watch(
+  system: System,
+  name: string,
+  log: string,
+  part: Part,
+  again: () => Promise<Part>,
+  managementUrl?: string,
+) {
+  const { status, state } = system
+  const entry: State['processes'][number] = { name, pid: part.pid, log, ...(managementUrl && { managementUrl }) }
+  state.processes.push(entry)
+  const supervised = new Supervised(part, {
+    name,
+    start: again,
+    onDeath: ({ reason, againInMs }) => {
+      status.event(`${name} ${reason}; it is started again in ${againInMs / 1000} s (${short(log)})`)
+    },
+    onRestart: ({ part: { pid } }) => {
+      entry.pid = pid
+      status.event(`${name} runs again (process ${pid})`)
+      save(system, {}).catch((error: unknown) => status.event(`the state could not be written: ${String(error)}`))
+    },
+  })
+  system.parts.set(name, supervised)
+}
+
+async function demo(system: System) {
+  const { status, state, signal } = system
+  const { databaseUrl = '', brokers = '', prefix } = state
+  const folder = join(root, 'db', 'demo')
+  const files = (await readdir(folder).catch(() => [])).filter((file) => /\.sql(\.gz)?$/.test(file)).sort()
+  // In a database that we did not make, demo data have no place beside somebody's own.
+  if (files.length === 0 || (process.env['DATABASE_URL'] && (await hasPorts(databaseUrl)))) return
+  const log = createLogger('rates-start', 'silent')
+  const kafka = { brokers: brokers.split(','), prefix }
+  for (const file of files) {
+    signal.throwIfAborted()
+    await status.step(
+      'demo data',
+      (note) =>
+        importDump({
+          file: join(folder, file),
+          databaseUrl,
+          kafka,
+          log,
+          signal,
+          onProgress: (progress) => note(describeProgress(progress), true),
+        }),
+      ({ rows, alreadyImported, batchId }) =>
+        alreadyImported ? `${rows} prices, imported before` : `${rows} prices as batch ${batchId}`,
+    )
+  }
+}
+
+function describeProgress(progress: ImportProgress): string {
+  if (progress.step === 'queue') return 'another import runs'
+  if (progress.step === 'check') return 'checking'
+  return progress.step === 'send' ? 'sending' : 'loading'
+}

@@ -1,0 +1,120 @@
+import { type Reply } from '@rates/core/batch'
+import { type Rule } from '@rates/core/rejection'
+import { EXIT } from './exit.ts'
+import { count } from './progress.ts'
+import { indent, plural, printable, shellWord, table, utc } from './text.ts'
+
+/** What the sender knows beside the reply. */
+export interface Sending {
+  /** The file's name, or that it was standard input. */
+  name: string
+  /** Seconds from the last chunk's acknowledgement to the batch being visible. */
+  visibleSeconds: number
+  /** The reply was given before this batch was sent: it is of an earlier sending. */
+  repeated: boolean
+  /** Of the API, if it is known. */
+  url: string | undefined
+}
+
+const RULES: Record<Rule, string> = {
+  columns: 'a row has the columns orig_code,dest_code,day,price',
+  quotes: 'a quoted field has to end before a comma or the end of the row',
+  json: 'a line is one JSON object',
+  missing_field: 'all four fields have to be there',
+  unknown_field: 'no other fields than the four',
+  text_expected: 'codes and days are JSON strings',
+  unknown_port: 'no port has this code',
+  not_a_date: 'a day is written YYYY-MM-DD and is in the calendar',
+  date_out_of_range: 'days go from 1970-01-01 to 2199-12-31',
+  not_a_whole_number: 'a price is a whole number',
+  price_out_of_range: 'prices go from 1 to 2147483647',
+}
+
+export function exitCodeOf({ state }: Pick<Reply, 'state'>): number {
+  return state === 'succeeded' ? EXIT.done : state === 'cancelled' ? EXIT.cancelled : EXIT.refused
+}
+
+/** The reply in words, several lines where rows were rejected. */
+export function describeReply(reply: Reply, sending: Sending): string {
+  if (reply.state === 'succeeded') return describeSuccess(reply, sending)
+  const { code, message } = reply.error ?? { code: reply.state, message: 'no reason is given' }
+  const said = printable(message, 500)
+  if (reply.state === 'cancelled') return `cancelled: ${sending.name}: ${said}; nothing of it is visible`
+  if (reply.state === 'id_conflict') {
+    return [
+      `refused (id_conflict): ${sending.name}: ${said}`,
+      `Another batch has the id ${reply.batchId}, and stays as it is; send this one under a new id.`,
+    ].join('\n')
+  }
+  if (reply.state === 'unreadable') return `refused (${printable(code)}): ${sending.name}: ${said}`
+  if (code !== 'rejected_rows') return `failed (${printable(code)}): ${sending.name}: ${said}`
+  return describeRejection(reply, sending)
+}
+
+function describeSuccess({ dryRun, rows, chunks, finishedAt }: Reply, sending: Sending): string {
+  const what = `${plural(rows.accepted, 'row')} in ${plural(chunks ?? 1, 'chunk')}`
+  if (dryRun) return `succeeded (dry run): ${what}, all of them good; nothing was stored`
+  if (sending.repeated) return `succeeded before, at ${utc(finishedAt)}: ${what}; sending it again changed nothing`
+  return `succeeded: ${what}, visible ${sending.visibleSeconds.toFixed(1)} s after the last was sent`
+}
+
+function describeRejection(reply: Reply, { name, url }: Sending): string {
+  const { rows, error, errors, dryRun } = reply
+  const all = rows.accepted + rows.rejected
+  const hidden = dryRun ? 'it was a dry run' : 'nothing of the batch is visible'
+  const verb = rows.rejected === 1 ? 'breaks' : 'break'
+  return [
+    `failed: ${name}: ${count(rows.rejected)} of ${plural(all, 'row')} ${verb} a rule; ${hidden}`,
+    '',
+    ...indent(describeRules(error?.rules ?? {})),
+    '',
+    rows.rejected > errors.length ? `The first ${errors.length} of them:` : `${rows.rejected === 1 ? 'It is' : 'They are'}:`,
+    '',
+    ...indent(errorTable(errors)),
+    '',
+    'Rows are counted from 1, without a header line.',
+    `All of them, with their text: ${whereErrors(reply, url)}`,
+  ].join('\n')
+}
+
+/** Rules with their counts, the most frequent first. */
+export function describeRules(rules: Partial<Record<string, number>>): string[] {
+  const counted = Object.entries(rules).map(([rule, n = 0]) => ({ rule, n }))
+  counted.sort((a, b) => b.n - a.n || a.rule.localeCompare(b.rule))
+  return table(
+    [{ title: '' }, { title: '', right: true }, { title: '' }],
+    counted.map(({ rule, n }) => [printable(rule), count(n), RULES[rule as Rule] ?? '']),
+  )
+}
+
+export interface ShownError {
+  /** Null where an earlier chunk is missing, so that nobody knows. */
+  row: number | null
+  field: string | null
+  value: string
+  rule: string
+}
+
+export function errorTable(errors: readonly ShownError[]): string[] {
+  return table(
+    [{ title: 'row', right: true }, { title: 'field' }, { title: 'value' }, { title: 'rule' }],
+    errors.map(({ row, field, value, rule }) => [
+      row === null ? '?' : count(row),
+      printable(field ?? '-'),
+      printable(value),
+      printable(rule),
+    ]),
+  )
+}
+
+/** A command that fetches all bad rows. */
+function whereErrors({ batchId, dryRun, links }: Reply, url: string | undefined): string {
+  if (url === undefined) return `rates show ${shellWord(batchId)} --errors${dryRun ? ' --dry-run' : ''}`
+  return `curl ${shellWord(allErrorsUrl(url, links.errors))}`
+}
+
+/** @param link as the API gives it: relative, or with its public address */
+export function allErrorsUrl(url: string, link: string): string {
+  const address = link.startsWith('/') ? url + link : link
+  return `${address}${address.includes('?') ? '&' : '?'}format=csv`
+}

@@ -1,0 +1,46 @@
+import { existsSync } from 'node:fs'
+import { extname } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { Command, CommanderError } from 'commander'
+
+/** Each is loaded when it is called, so that `rates --help` and small commands start at once. */
+const commands: Record<string, string> = {
+  start: 'start everything: PostgreSQL, Kafka, the API, two ingest workers',
+  reset: 'forget the data of what `rates start` runs',
+  import: 'import a dump of the original schema',
+  produce: 'send a batch of prices and wait for its outcome',
+  list: 'list batches, newest first',
+  show: 'show a batch',
+  topics: 'create the topics',
+  kafka: 'run a tool of Kafka, such as console-producer, against the broker',
+}
+
+const here = import.meta.url
+const fileOf = (name: string) => new URL(`./commands/${name}${extname(fileURLToPath(here))}`, here)
+
+async function load(name: string): Promise<Command> {
+  const module = (await import(fileOf(name).href)) as Record<string, () => Command>
+  return module[`${name}Command`]!()
+}
+
+async function main(args: string[]) {
+  const program = new Command('rates')
+    .description('Freight rates: batches of prices in over Kafka, daily averages out.')
+    .enablePositionalOptions()
+    .showHelpAfterError()
+  const wanted = args.find((arg) => !arg.startsWith('-'))
+  for (const [name, description] of Object.entries(commands)) {
+    if (name === wanted) program.addCommand(await load(name))
+    else if (existsSync(fileOf(name))) program.command(name).description(description)
+  }
+  await program.parseAsync(args, { from: 'user' })
+}
+
+/** Errors that were foreseen are told in their own words; anything else is a bug and shows where it came from. */
+main(process.argv.slice(2)).catch((error: unknown) => {
+  if (!(error instanceof CommanderError)) {
+    const foreseen = error instanceof Error && ['Missing', 'NothingRuns', 'Told'].includes(error.name)
+    console.error(foreseen ? error.message : error)
+  }
+  process.exitCode ||= 1
+})

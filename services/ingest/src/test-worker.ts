@@ -1,0 +1,21 @@
+import { loadConfig } from '@rates/service/config'
+import { Lifecycle } from '@rates/service/lifecycle'
+import { createLogger } from '@rates/service/log'
+import { type Line } from '@rates/testing/line'
+import { workerEnvironment } from '@rates/testing/workers'
+import { settings } from './config.ts'
+import { startWorker } from './worker.ts'
+
+/** A worker in the test's own process, which stops with the line at the latest. */
+export async function startTestWorker(
+  line: Line,
+  overrides: Record<string, string> = {},
+): Promise<{ name: string; failed: Promise<never>; stop(): Promise<void> }> {
+  const config = loadConfig(settings, workerEnvironment(line, overrides))
+  const lifecycle = new Lifecycle()
+  const stop = (): Promise<void> => lifecycle.stop()
+  line.defer(stop)
+  const level = process.env['TEST_LOG_LEVEL'] ?? 'silent'
+  const worker = await startWorker(config, createLogger('ingest', level), lifecycle)
+  return { name: config.WORKER_NAME, failed: worker.failed, stop }
+}

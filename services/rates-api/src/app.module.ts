@@ -1,0 +1,77 @@
+import 'reflect-metadata'
+import { type AddressInfo } from 'node:net'
+import { Module, type DynamicModule } from '@nestjs/common'
+import { APP_FILTER, NestFactory } from '@nestjs/core'
+import { type NestFastifyApplication } from '@nestjs/platform-fastify'
+import { type Logger } from '@rates/service/log'
+import { nestLogger } from '@rates/service/nest/nest-logger'
+import { type FastifyInstance } from 'fastify'
+import { type Pool } from 'pg'
+import { type Registry } from 'prom-client'
+import { BatchErrors } from './batch-errors.ts'
+import { BatchesController } from './batches.controller.ts'
+import { Catalog } from './catalog.ts'
+import { type Settings } from './config.ts'
+import { serveDocs } from './docs.ts'
+import { httpAdapter } from './http.ts'
+import { Ledger } from './ledger.ts'
+import { openApi } from './openapi.ts'
+import { ProblemFilter } from './problem.filter.ts'
+import { Rates } from './rates.ts'
+import { RatesController } from './rates.controller.ts'
+import { routesOf } from './route.ts'
+
+export const CONTROLLERS = [RatesController, BatchesController]
+
+/** What the process has and the routes need. */
+export interface Parts {
+  readonly settings: Settings
+  readonly log: Logger
+  readonly registry: Registry
+  readonly pool: Pool
+  readonly ledger: Ledger
+  readonly draining: () => boolean
+  /** Told each route that is served. */
+  readonly onRoute?: (method: string, path: string) => void
+}
+
+/** The only wiring: which class is made of what. */
+@Module({})
+class AppModule {
+  static with({ pool, ledger }: Parts, filter: ProblemFilter): DynamicModule {
+    const catalog = new Catalog(pool)
+    return {
+      module: AppModule,
+      controllers: CONTROLLERS,
+      providers: [
+        { provide: Catalog, useValue: catalog },
+        { provide: Rates, useValue: new Rates(pool, catalog) },
+        { provide: Ledger, useValue: ledger },
+        { provide: BatchErrors, useValue: new BatchErrors(pool) },
+        { provide: APP_FILTER, useValue: filter },
+      ],
+    }
+  }
+}
+
+/** The service's routes, not listening yet. */
+export async function createApp(parts: Parts): Promise<NestFastifyApplication> {
+  const { settings, log, registry, draining, onRoute } = parts
+  const filter = new ProblemFilter(log)
+  const adapter = httpAdapter({ registry, filter, draining, onRoute })
+  const app = await NestFactory.create<NestFastifyApplication>(AppModule.with(parts, filter), adapter, {
+    logger: nestLogger(log),
+    bodyParser: false,
+    abortOnError: false,
+  })
+  const document = (): object => openApi(routesOf(CONTROLLERS), settings.BUILD_VERSION, settings.PUBLIC_URL)
+  await serveDocs(app.getHttpAdapter().getInstance() as unknown as FastifyInstance, document)
+  await app.init()
+  return app
+}
+
+/** @returns the port, which is another one than the settings' where those say 0 */
+export async function listen(app: NestFastifyApplication, host: string, port: number): Promise<number> {
+  await app.listen({ host, port })
+  return (app.getHttpServer().address() as AddressInfo).port
+}

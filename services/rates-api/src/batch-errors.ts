@@ -1,0 +1,118 @@
+import { Readable } from 'node:stream'
+import { createZstdDecompress } from 'node:zlib'
+import { type Rejection } from '@rates/core/rejection'
+import { type Pool } from 'pg'
+
+/** A bad row of a batch. */
+export interface BadRow {
+  /** Among the batch's data rows, from 1; null if an earlier chunk never came, so that nobody can know. */
+  row: number | null
+  chunk: number
+  /** Among the chunk's data rows, from 1. */
+  rowInChunk: number
+  field: string | null
+  value: string
+  rule: string
+  /** The row as it came. */
+  text: string
+}
+
+interface BadChunk {
+  chunk: number
+  /** Data rows in the chunks before it; null if one of those is missing. */
+  before: number | null
+}
+
+export interface ErrorsOfBatch {
+  batch: string
+  rejected: number
+  /** One chunk's errors at a time are in memory. */
+  rows: AsyncIterable<BadRow>
+}
+
+/** Row numbers are prefix sums over the rows of the chunks before, none of which may be missing. */
+const FIND = `
+select b.no, coalesce(sum(c.rejected), 0)::int8 as rejected,
+  coalesce(jsonb_agg(jsonb_build_object('chunk', c.chunk, 'before', case when c.rank = c.chunk then c.before end)
+    order by c.chunk) filter (where c.bad), '[]') as chunks
+from batches b
+left join lateral (
+  select chunk, rejected, errors is not null as bad, sum(rows) over (order by chunk) - rows as before,
+    row_number() over (order by chunk) - 1 as rank
+  from batch_chunks where batch_no = b.no
+) c on true
+where b.id = $1 and b.dry_run = $2
+group by b.no`
+
+const READ = 'select errors from batch_chunks where batch_no = $1 and chunk = $2'
+
+export class BatchErrors {
+  readonly #pool: Pool
+
+  constructor(pool: Pool) {
+    this.#pool = pool
+  }
+
+  /** The bad rows of a batch, in order; undefined if there is no such batch. */
+  async find(id: string, dryRun: boolean): Promise<ErrorsOfBatch | undefined> {
+    const found = await this.#pool.query<{ no: bigint; rejected: bigint; chunks: BadChunk[] }>(FIND, [id, dryRun])
+    const batch = found.rows[0]
+    if (batch === undefined) return undefined
+    return { batch: id, rejected: Number(batch.rejected), rows: this.#read(batch.no, batch.chunks) }
+  }
+
+  async *#read(batchNo: bigint, chunks: readonly BadChunk[]): AsyncGenerator<BadRow> {
+    for (const { chunk, before } of chunks) {
+      const stored = await this.#pool.query<{ errors: Buffer | null }>(READ, [batchNo, chunk])
+      const compressed = stored.rows[0]?.errors
+      if (!compressed) throw new Error(`the errors of chunk ${chunk} are gone`)
+      for await (const line of linesOf(Readable.from([compressed]).compose(createZstdDecompress()))) {
+        const { row, field, value, rule, text } = JSON.parse(line) as Rejection
+        yield { row: before === null ? null : before + row + 1, chunk, rowInChunk: row + 1, field, value, rule, text }
+      }
+    }
+  }
+}
+
+/** Node's readline would also end lines at U+2028, which JSON may hold as it is. */
+async function* linesOf(input: Readable): AsyncGenerator<string> {
+  let rest = ''
+  for await (const piece of input.setEncoding('utf8') as AsyncIterable<string>) {
+    const lines = (rest + piece).split('\n')
+    rest = lines.pop()!
+    yield* lines
+  }
+  if (rest !== '') yield rest
+}
+
+/** As NDJSON, an object for each row. */
+export async function* asNdjson(rows: AsyncIterable<BadRow>): AsyncGenerator<string> {
+  yield* inPieces(rows, (row) => `${JSON.stringify(row)}\n`)
+}
+
+const COLUMNS = ['row', 'chunk', 'rowInChunk', 'field', 'value', 'rule', 'text'] as const
+
+/** As CSV (RFC 4180) with a header line. */
+export async function* asCsv(rows: AsyncIterable<BadRow>): AsyncGenerator<string> {
+  yield `${COLUMNS.join(',')}\r\n`
+  yield* inPieces(rows, (row) => `${COLUMNS.map((column) => csvField(row[column])).join(',')}\r\n`)
+}
+
+function csvField(value: string | number | null): string {
+  const text = value === null ? '' : String(value)
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
+}
+
+/** A piece for each row would cost a write for each. */
+const PIECE = 32_768
+
+async function* inPieces(rows: AsyncIterable<BadRow>, format: (row: BadRow) => string): AsyncGenerator<string> {
+  let piece = ''
+  for await (const row of rows) {
+    piece += format(row)
+    if (piece.length < PIECE) continue
+    yield piece
+    piece = ''
+  }
+  if (piece !== '') yield piece
+}

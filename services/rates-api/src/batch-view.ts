@@ -1,0 +1,108 @@
+import { type Batch, type BatchState } from '@rates/core/batch'
+import { type BatchRow } from './batch.entity.ts'
+
+/** What a batch's chunks add up to. Times are milliseconds since 1970 by PostgreSQL's clock, `sentAt` by the broker's. */
+export interface Progress {
+  chunks: number
+  /** The total, if any chunk that came tells it. */
+  expected: number | null
+  rows: number
+  rejected: number
+  bytes: number
+  peakMemory: number | null
+  attempts: number
+  workers: string[]
+  /** The worker of the chunk stored last. */
+  lastWorker: string | null
+  sentAt: number | null
+  takenAt: number | null
+  storedAt: number | null
+  /** Rows of a finished upload. */
+  uploaded: number | null
+}
+
+export interface Links {
+  /** Precedes the paths; empty: relative. */
+  publicUrl: string
+  logTemplate: string | undefined
+}
+
+/** A batch as people see it, at the moment `now`. */
+export function viewBatch(row: BatchRow, progress: Progress, now: number, links: Links): Batch {
+  const expected = row.chunksExpected ?? progress.expected
+  const finished = row.finishedAt?.getTime()
+  const accepted = row.rowsAccepted === null ? progress.rows - progress.rejected : Number(row.rowsAccepted)
+  const rejected = row.rowsRejected === null ? progress.rejected : Number(row.rowsRejected)
+  const whole = expected !== null && progress.chunks === expected
+  const eta = finished === undefined ? expectedEnd(progress, expected, now) : undefined
+  const loadingSince = progress.takenAt
+  const loadedUntil = finished ?? now
+  return {
+    id: row.id,
+    state: shownState(row.state, progress.chunks),
+    source: row.source,
+    replaces: row.replaces,
+    replacedBy: row.replacedBy,
+    dryRun: row.dryRun,
+    correlationId: row.correlationId,
+    chunks: { done: progress.chunks, expected },
+    rows: { accepted, rejected, expected: whole ? progress.rows : progress.uploaded },
+    bytes: progress.bytes,
+    progress: expected === null ? null : Math.min(progress.chunks / expected, 1),
+    rowsPerSecond:
+      loadingSince === null || loadedUntil <= loadingSince
+        ? null
+        : Math.round((progress.rows / (loadedUntil - loadingSince)) * 1e3),
+    etaAt: time(eta),
+    deadline: time(row.deadline),
+    slackSeconds: row.deadline === null ? null : seconds(finished ?? eta ?? now, row.deadline.getTime()),
+    createdAt: row.createdAt.toISOString(),
+    startedAt: time(progress.takenAt),
+    finishedAt: time(row.finishedAt),
+    purgedAt: time(row.purgedAt),
+    phases: {
+      queueSeconds: duration(progress.sentAt, progress.takenAt),
+      loadSeconds: duration(progress.takenAt, progress.storedAt),
+      publishSeconds: duration(progress.storedAt, finished),
+    },
+    peakMemoryBytes: progress.peakMemory,
+    attempts: progress.attempts,
+    workers: progress.workers,
+    log: logOf(row.id, progress.lastWorker, links.logTemplate),
+    traceId: row.traceparent?.split('-')[1] ?? null,
+    digest: row.digest?.toString('hex') ?? null,
+    error: row.error,
+    links: batchLinks(row.id, row.dryRun, links.publicUrl),
+  }
+}
+
+export function batchLinks(id: string, dryRun: boolean, publicUrl: string): Batch['links'] {
+  const path = `${publicUrl}/batches/${encodeURIComponent(id)}`
+  const query = dryRun ? '?dryRun=true' : ''
+  return { self: `${path}${query}`, errors: `${path}/errors${query}` }
+}
+
+/** A batch that is open is pending until a chunk of it is stored. */
+export const shownState = (state: BatchRow['state'], chunks: number): BatchState =>
+  state !== 'open' ? state : chunks === 0 ? 'pending' : 'in_progress'
+
+/** If the chunks that are left take as long as those that came. */
+function expectedEnd(progress: Progress, expected: number | null, now: number): number | undefined {
+  if (expected === null || progress.takenAt === null || progress.chunks === 0) return undefined
+  const perChunk = Math.max(now - progress.takenAt, 0) / progress.chunks
+  return now + perChunk * Math.max(expected - progress.chunks, 0)
+}
+
+function logOf(batch: string, worker: string | null, template: string | undefined): string | null {
+  if (template === undefined || (worker === null && template.includes('{worker}'))) return null
+  return template.replaceAll('{worker}', () => worker ?? '').replaceAll('{batch}', () => batch)
+}
+
+const time = (at: Date | number | null | undefined): string | null =>
+  at === null || at === undefined ? null : new Date(at).toISOString()
+
+const seconds = (from: number, to: number): number => Math.round(to - from) / 1e3
+
+/** The clocks of broker, workers and database may differ a little: no phase takes less than nothing. */
+const duration = (from: number | null, to: number | null | undefined): number | null =>
+  from === null || to === null || to === undefined ? null : Math.max(seconds(from, to), 0)

@@ -1,0 +1,32 @@
+import { commonSettings, databaseSettings, kafkaSettings, loadConfig, setting } from '@rates/service/config'
+import { z } from 'zod'
+
+const schema = z.object({
+  ...commonSettings,
+  ...databaseSettings,
+  ...kafkaSettings,
+  PORT: setting.number(0, 65_535, 8080),
+  MANAGEMENT_PORT: setting.number(0, 65_535, 8081),
+  /** Precedes the links in answers, for those who read us through a gateway; without it they are relative. */
+  PUBLIC_URL: z
+    .string()
+    .regex(/^https?:\/\//, 'is not a URL of http or https')
+    .transform((url) => url.replace(/\/+$/, ''))
+    .default(''),
+  /** Where a batch's log is: `{worker}` and `{batch}` are filled in. */
+  BATCH_LOG_TEMPLATE: z.string().optional(),
+  /** A dump that is imported before the service turns ready. */
+  IMPORT_FILE: z.string().optional(),
+  /** Of an upload's content, once decompressed. */
+  UPLOAD_MAX_BYTES: setting.number(1, Number.MAX_SAFE_INTEGER, 4 * 1024 ** 3),
+  /** Seconds without a byte after which an upload is given up. */
+  UPLOAD_IDLE_SECONDS: setting.number(0.1, 3600, 30),
+  /** Seconds between saying "not ready" and refusing connections, for load balancers to notice. */
+  DRAIN_DELAY_SECONDS: setting.number(0, 120, 0),
+  /** Seconds from the first signal to the end of the process, whatever is still going on. */
+  DRAIN_SECONDS: setting.number(1, 3600, 25),
+})
+
+export type Settings = Readonly<z.output<typeof schema>>
+
+export const readSettings = (env?: NodeJS.ProcessEnv): Settings => loadConfig(schema, env)

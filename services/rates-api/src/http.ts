@@ -1,0 +1,60 @@
+import { type IncomingMessage } from 'node:http'
+import { httpDurations } from '@rates/service/metrics'
+import { FastifyAdapter } from '@nestjs/platform-fastify'
+import { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import { type Registry } from 'prom-client'
+import { Problem } from './problem.ts'
+import { type ProblemFilter } from './problem.filter.ts'
+
+/** Longer request lines are refused; ours have a few hundred characters. */
+const MAX_URL_LENGTH = 4096
+
+export const UPLOAD_TYPES = ['text/csv', 'application/x-ndjson'] as const
+
+export interface HttpOptions {
+  readonly registry: Registry
+  readonly filter: ProblemFilter
+  /** True once the process is to stop: callers are asked to connect elsewhere. */
+  readonly draining: () => boolean
+  /** Told each route that is served. */
+  readonly onRoute?: ((method: string, path: string) => void) | undefined
+}
+
+/** The HTTP server that Nest's routes are put on. */
+export function httpAdapter({ registry, filter, draining, onRoute }: HttpOptions): FastifyAdapter {
+  const adapter = new FastifyAdapter({
+    skipMiddie: true,
+    multipart: false,
+    // A request that came before the end is answered as any other; then its connection is closed.
+    return503OnClosing: false,
+    forceCloseConnections: 'idle',
+    routerOptions: { maxParamLength: 512, ignoreTrailingSlash: false },
+    frameworkErrors: (error: Error, request: FastifyRequest, reply: FastifyReply) =>
+      filter.answer(error, request, reply),
+  })
+  const fastify = adapter.getInstance<FastifyInstance>()
+  if (onRoute) fastify.addHook('onRoute', ({ method, url }) => [method].flat().forEach((each) => onRoute(each, url)))
+  fastify.removeAllContentTypeParsers()
+  // Bodies are streams: whoever takes them reads them, and nothing else gets in.
+  fastify.addContentTypeParser(
+    [...UPLOAD_TYPES],
+    (_request: unknown, body: IncomingMessage, done: (e: null, b: IncomingMessage) => void) => done(null, body),
+  )
+  fastify.addHook('onRequest', (request, reply, done) => {
+    if (draining()) void reply.header('connection', 'close')
+    done(request.url.length > MAX_URL_LENGTH ? new Problem(414, `longer than ${MAX_URL_LENGTH} characters`) : undefined)
+  })
+  const durations = httpDurations(registry)
+  fastify.addHook('onResponse', (request, reply, done) => {
+    durations.observe(
+      {
+        http_request_method: request.method,
+        http_route: request.is404 ? 'none' : (request.routeOptions.url ?? 'none'),
+        http_response_status_code: String(reply.statusCode),
+      },
+      reply.elapsedTime / 1e3,
+    )
+    done()
+  })
+  return adapter
+}

@@ -1,0 +1,60 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Lifecycle, main, runUntilSignal } from '@rates/service/lifecycle'
+import { createLogger } from '@rates/service/log'
+import { createMetrics } from '@rates/service/metrics'
+import { startManagement } from '@rates/service/nest/management.module'
+import { measurePools } from '@rates/service/pool-metrics'
+import { createPool } from '@rates/service/postgres'
+import { createApp, listen } from './app.module.ts'
+import { readSettings } from './config.ts'
+import { Ledger, ledgerSource } from './ledger.ts'
+import { Startup } from './startup.ts'
+
+main('rates-api', async () => {
+  const settings = readSettings()
+  const log = createLogger('rates-api', settings.LOG_LEVEL)
+  const lifecycle = new Lifecycle()
+  const metrics = createMetrics({ version: settings.BUILD_VERSION })
+  lifecycle.defer('metrics', metrics.close)
+
+  const pool = createPool(settings.DATABASE_URL, { name: 'rates-api', max: settings.DATABASE_POOL, log })
+  lifecycle.defer('the pool', () => pool.end())
+  measurePools(metrics.registry, { reads: pool })
+  const ledger = new Ledger(ledgerSource(settings.DATABASE_URL, 4), {
+    publicUrl: settings.PUBLIC_URL,
+    logTemplate: settings.BATCH_LOG_TEMPLATE,
+  })
+  lifecycle.defer('the ledger', () => ledger.close())
+
+  const startup = new Startup(settings, log)
+  lifecycle.defer('the startup', () => startup.stop())
+  const management = await startManagement({
+    host: settings.HOST,
+    port: settings.MANAGEMENT_PORT,
+    registry: metrics.registry,
+    live: {},
+    // Kafka is none of them: reads go on without it.
+    ready: { postgres: () => pool.query('select 1'), startup: () => startup.check() },
+    started: { startup: () => startup.check() },
+    log,
+  })
+  lifecycle.defer('the management port', () => management.close())
+
+  let draining = false
+  const app = await createApp({ settings, log, registry: metrics.registry, pool, ledger, draining: () => draining })
+  lifecycle.defer('the HTTP server', async () => {
+    await sleep(settings.DRAIN_DELAY_SECONDS * 1000)
+    await app.close()
+  })
+  const port = await listen(app, settings.HOST, settings.PORT)
+  log.info({ port, managementPort: management.port }, 'listening')
+  void startup.run()
+
+  return runUntilSignal(log, lifecycle, {
+    deadlineSeconds: settings.DRAIN_SECONDS + settings.DRAIN_DELAY_SECONDS,
+    onSignal: () => {
+      draining = true
+      management.drain()
+    },
+  })
+})

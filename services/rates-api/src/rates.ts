@@ -1,0 +1,58 @@
+import { dailyRates, DayTotals, type DailyRate } from '@rates/core/daily-rates'
+import { addPack } from '@rates/core/pack-arrays'
+import { formatDay, type RatesQuery } from '@rates/core/rates-query'
+import { type Pool } from 'pg'
+import { type Catalog } from './catalog.ts'
+
+/**
+ * One statement, hence one snapshot: packs, what is hidden, and the catalogue's version belong together. The few packs'
+ * arrays are added up here, which is faster than unnesting them in SQL (docs/decisions). The months are told as numbers
+ * of days from 1970-01-01. Without packs there is one row, which has the version.
+ */
+const READ = `
+select c.version, p.month - date '1970-01-01', p.days, p.n, p.s
+from catalog c
+left join price_packs p on p.orig = any ($1::int[]) and p.dest = any ($2::int[])
+  and p.month between $3::date and $4::date
+  and p.batch_no <> all (array(select batch_no from hidden_batches))`
+
+type Row = [version: string, month: string | null, days: string, n: string, s: string]
+
+/** Columns as PostgreSQL sends them: addPack reads the arrays' text itself. */
+const asSent = { getTypeParser: () => (text: string) => text }
+
+export class Rates {
+  readonly #pool: Pool
+  readonly #catalog: Catalog
+
+  constructor(pool: Pool, catalog: Catalog) {
+    this.#pool = pool
+    this.#catalog = catalog
+  }
+
+  read(query: RatesQuery): Promise<DailyRate[]> {
+    return this.#catalog.readWith(async (catalog) => {
+      const origins = catalog.portIds(query.origin)
+      const destinations = catalog.portIds(query.destination)
+      const result = await this.#pool.query<Row>({
+        name: 'read-rates',
+        text: READ,
+        values: [idArray(origins), idArray(destinations), firstOfMonth(query.from), firstOfMonth(query.to)],
+        rowMode: 'array',
+        types: asSent,
+      })
+      const answer = (): DailyRate[] => {
+        const totals = new DayTotals(query.from, query.to)
+        for (const [, month, days, n, s] of result.rows) {
+          if (month !== null) addPack(totals, { month: Number(month), days, n, s })
+        }
+        return dailyRates(totals)
+      }
+      return { version: result.rows[0]![0], answer }
+    })
+  }
+}
+
+const idArray = (ids: readonly number[]): string => `{${ids.join(',')}}`
+
+const firstOfMonth = (day: number): string => `${formatDay(day).slice(0, 8)}01`

@@ -1,0 +1,120 @@
+import { type Batch } from '@rates/core/batch'
+import { z } from 'zod'
+
+/** What the service answers with, for the document and for the tests that hold answers against it. */
+
+export const problemSchema = z
+  .looseObject({
+    type: z.string(),
+    title: z.string(),
+    status: z.int(),
+    detail: z.string().optional().meta({ description: 'What is wrong with this request.' }),
+  })
+  .meta({ id: 'Problem', description: 'RFC 9457' })
+
+export const ratesSchema = z
+  .strictObject({
+    rates: z.array(
+      z.strictObject({
+        count: z.int().nullable().meta({ description: 'Number of prices of the day; null if there are none.' }),
+        day: z.iso.date(),
+        price: z.number().nullable().meta({ description: 'Their average; null if there are fewer than three.' }),
+      }),
+    ),
+  })
+  .meta({ id: 'Rates', description: 'An entry for every day of the range, the newest first.' })
+
+export const portsSchema = z
+  .strictObject({ ports: z.array(z.strictObject({ code: z.string(), name: z.string(), region: z.string() })) })
+  .meta({ id: 'Ports' })
+
+export const regionsSchema = z
+  .strictObject({
+    regions: z.array(z.strictObject({ slug: z.string(), name: z.string(), parent: z.string().nullable() })),
+  })
+  .meta({ id: 'Regions' })
+
+export const BATCH_STATES = [
+  'pending',
+  'in_progress',
+  'succeeded',
+  'failed',
+  'cancelled',
+  'reverted',
+  'replaced',
+] as const
+
+const time = z.iso.datetime()
+const seconds = z.number().nullable()
+
+export const batchSchema = z
+  .strictObject({
+    id: z.string(),
+    state: z.enum(BATCH_STATES),
+    source: z.string().nullable(),
+    replaces: z.string().nullable(),
+    replacedBy: z.string().nullable(),
+    dryRun: z.boolean(),
+    correlationId: z.string().nullable(),
+    chunks: z.strictObject({ done: z.int(), expected: z.int().nullable() }),
+    rows: z.strictObject({ accepted: z.int(), rejected: z.int(), expected: z.int().nullable() }),
+    bytes: z.int().meta({ description: 'As sent, which is compressed as a rule.' }),
+    progress: z.number().nullable().meta({ description: '0 to 1; null while the number of chunks is unknown.' }),
+    rowsPerSecond: z.number().nullable(),
+    etaAt: time.nullable(),
+    deadline: time.nullable(),
+    slackSeconds: seconds.meta({
+      description: 'Left between the (expected) end and the deadline; negative: too late.',
+    }),
+    createdAt: time,
+    startedAt: time.nullable().meta({ description: 'When a worker took the first chunk.' }),
+    finishedAt: time.nullable(),
+    purgedAt: time.nullable(),
+    phases: z.strictObject({ queueSeconds: seconds, loadSeconds: seconds, publishSeconds: seconds }),
+    peakMemoryBytes: z.int().nullable(),
+    attempts: z.int().meta({ description: 'Most tries of any chunk.' }),
+    workers: z.array(z.string()),
+    log: z.string().nullable(),
+    traceId: z.string().nullable(),
+    digest: z.string().nullable(),
+    error: z
+      .strictObject({
+        code: z.string(),
+        message: z.string(),
+        rules: z.record(z.string(), z.int()).optional().meta({ description: 'Bad rows by rule.' }),
+        missingChunks: z.array(z.int()).optional(),
+      })
+      .nullable(),
+    links: z.strictObject({ self: z.string(), errors: z.string() }),
+  })
+  .meta({ id: 'Batch' })
+
+// What is documented is what the services share, or this does not compile.
+type Documented = z.output<typeof batchSchema>
+export const asDocumented = (batch: Batch): Documented => batch
+export const fromDocumented = (batch: Documented): Record<keyof Batch, unknown> => batch
+
+export const batchesSchema = z
+  .strictObject({
+    batches: z.array(batchSchema),
+    nextCursor: z.string().nullable().meta({ description: 'For the next page; null on the last one.' }),
+  })
+  .meta({ id: 'Batches' })
+
+export const rowErrorsSchema = z
+  .strictObject({
+    batch: z.string(),
+    rejected: z.int().meta({ description: 'All bad rows that are known of; the first 1 000 are listed.' }),
+    errors: z.array(
+      z.strictObject({
+        row: z.int().nullable().meta({ description: 'Data rows from 1; null if an earlier chunk never came.' }),
+        chunk: z.int(),
+        rowInChunk: z.int().meta({ description: 'Data rows from 1.' }),
+        field: z.string().nullable(),
+        value: z.string(),
+        rule: z.string(),
+        text: z.string().meta({ description: 'The row as it came.' }),
+      }),
+    ),
+  })
+  .meta({ id: 'RowErrors' })
