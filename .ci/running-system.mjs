@@ -31,7 +31,7 @@ const exited = new Promise((resolve) => system.once('exit', resolve))
 const state = () => (existsSync('.rates/state.json') ? JSON.parse(readFileSync('.rates/state.json', 'utf8')) : undefined)
 const ready = async () => {
   for (const deadline = Date.now() + 300_000; Date.now() < deadline; await sleep(500)) {
-    if (/npx rates|npm run produce/.test(terminal) && state()?.url) return state().url
+    if (/Ctrl-C stops/.test(terminal) && state()?.phase === 'running') return state().url
     if (system.exitCode !== null) break
   }
   throw new Error('npm start did not get ready')
@@ -84,7 +84,7 @@ try {
   process.kill(-system.pid, 'SIGINT')
   const code = await Promise.race([exited, sleep(30_000).then(() => 'still running')])
   check('Ctrl-C ends it', [0, 130].includes(code), true)
-  const left = Object.values(before?.pids ?? {}).filter((pid) => existsSync(`/proc/${pid}`))
+  const left = (before?.processes ?? []).filter(({ pid }) => existsSync(`/proc/${pid}`))
   check('and leaves no process', left, [])
 }
 process.exit(failures === 0 ? 0 : 1)

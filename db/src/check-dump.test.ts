@@ -161,6 +161,17 @@ describe('a dump of the original schema', () => {
     expect((await check(AS_COPY.replace('Rotterdam', 'Rotterdam Maasvlakte'))).digest).toBe(digest)
   })
 
+  it('tells codes apart by each letter, from row to row', async () => {
+    const codes = ['CNSHA', 'XNSHA', 'CXSHA', 'CNXHA', 'CNSXA', 'CNSHX', 'CNSHAX']
+    const ports = codes.slice(1).map((code) => `${code}\tPort\tsea\n`)
+    const digests = codes.map(async (code) => {
+      const rows = `${code}\tNLRTM\t2026-07-01\t1\n`
+      const dump = AS_COPY.replace('NLRTM\tRotterdam', `${ports.join('')}NLRTM\tRotterdam`)
+      return (await check(dump.replace('NLRTM\tCNSHA', `CNSHA\tNLRTM\t2026-07-01\t1\n${rows}NLRTM\tCNSHA`))).digest
+    })
+    expect(new Set(await Promise.all(digests)).size).toBe(codes.length)
+  })
+
   it('may name what the database has already', async () => {
     const known: KnownCatalogue = {
       regions: new Map([['sea', { slug: 'sea', name: 'Sea', parent: null }]]),

@@ -137,6 +137,12 @@ CREATE TABLE public.ports (code text);
     expect(read(quoted, 3)).toEqual({ regions: [], ports: [], prices: [] })
   })
 
+  it('reads a line end within a string as LF where the file has CRLF, and as it stands elsewhere', () => {
+    const insert = `INSERT INTO ports VALUES ('a', 'two\r\nlines', 'c');\r\n`
+    expect(read(`-- CRLF\r\n${insert}`, 2).ports).toEqual([['a', 'two\nlines', 'c']])
+    expect(read(`-- LF\n${insert}`, 2).ports).toEqual([['a', 'two\r\nlines', 'c']])
+  })
+
   it('takes two INSERTs of one line for what each is', () => {
     const row = `('a', 'b', 'c');`
     const lines = `INSERT INTO regions VALUES ${row} INSERT INTO ports VALUES ${row}\nINSERT INTO regions VALUES ${row}\n`

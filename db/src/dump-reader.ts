@@ -32,8 +32,8 @@ export class DumpReader {
   private copy: CopyBlock | null = null
   private copyTarget: Target | null = null
   private insideValues = false
-  /** Targets of the INSERTs whose VALUES stood on this line. */
-  private readonly insertsBegun: Target[] = []
+  /** Target of the first INSERT whose VALUES stands on this line. */
+  private insertBegan: Target | null = null
   private line = 0
   private began = false
   private complete = false
@@ -110,10 +110,10 @@ export class DumpReader {
     if (this.copyTarget !== null) {
       this.copy = new CopyBlock(this.copyTarget, this.row, this.sink, this.line)
       this.copyTarget = null
-    } else if (between && from === start && this.insertsBegun.length === 1) {
-      this.rememberHead(block, start, end, this.insertsBegun[0]!)
+    } else if (between && from === start && this.insertBegan !== null) {
+      this.rememberHead(block, start, end, this.insertBegan)
     }
-    this.insertsBegun.length = 0
+    this.insertBegan = null
   }
 
   private rememberHead(block: Buffer, start: number, end: number, target: Target): void {
@@ -134,7 +134,7 @@ export class DumpReader {
       if (target === null) return
       this.rows.begin(target)
       this.insideValues = true
-      this.insertsBegun.push(target)
+      this.insertBegan ??= target
     },
     name: (text) => {
       if (this.insideValues) this.rows.word(`"${text}"`, this.line)

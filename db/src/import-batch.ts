@@ -36,22 +36,25 @@ export async function findBatch(pool: Pool, id: string): Promise<LedgerEntry | n
 
 /**
  * The batch that a content is or will be: `import-<digest>`. The id of a batch that failed, was cancelled or reverted is
- * used up; whoever asks to import again goes on with the first of `import-<digest>-2`, `-3`, ... that is not.
+ * used up; then the next is `import-<digest>-2`, and so on. It is taken without asking after a batch that was
+ * incomplete, for its import was broken off and nothing else is wrong with it; after others where `again` is set.
+ * @param evenReverted take a batch that was reverted for one that is there
  * @throws ImportRefused where the id is used up and `again` is not set
  */
 export async function chooseBatch(
   pool: Pool,
   digest: string,
-  again: boolean,
+  { again, evenReverted }: { again: boolean; evenReverted: boolean },
 ): Promise<{ id: string; entry: LedgerEntry | null }> {
   for (let attempt = 1; ; attempt++) {
     const id = `import-${digest}${attempt === 1 ? '' : `-${attempt}`}`
     const entry = await findBatch(pool, id)
-    const usedUp = entry && (entry.state === 'failed' || entry.state === 'cancelled' || entry.state === 'reverted')
-    if (!usedUp) return { id, entry }
-    if (!again) throw new ImportRefused(id, usedUpMessage(id, entry))
+    if (!entry || !isUsedUp(entry) || (evenReverted && entry.state === 'reverted')) return { id, entry }
+    if (!again && entry.error?.code !== 'incomplete') throw new ImportRefused(id, usedUpMessage(id, entry))
   }
 }
+
+const isUsedUp = ({ state }: LedgerEntry): boolean => ['failed', 'cancelled', 'reverted'].includes(state)
 
 function usedUpMessage(id: string, { state, finishedAt, error }: LedgerEntry): string {
   const when = finishedAt ? ` at ${finishedAt.toISOString()}` : ''

@@ -204,6 +204,35 @@ describe('importDump', () => {
     expect(await run(await save(other), { again: true })).toMatchObject({ alreadyImported: true })
   })
 
+  it('goes on by itself after an import that was broken off for so long that it failed as incomplete', async () => {
+    const file = await save(smallDump('INC', PRICES))
+    const { batchId } = await run(file)
+    await client.query('alter table batches disable trigger user')
+    await client.query(
+      `update batches set state = 'failed', error = '{"code":"incomplete","message":"chunk 1 never came"}' where id = $1`,
+      [batchId],
+    )
+    await client.query('alter table batches enable trigger user')
+    await client.query(`insert into hidden_batches select no from batches where id = $1`, [batchId])
+    expect(await run(file)).toMatchObject({ batchId: `${batchId}-2`, alreadyImported: false })
+    expect(await shown('INC')).toEqual(PRICES)
+  })
+
+  it('leaves alone what was changed or reverted since, when it is to import once', async () => {
+    const file = await save(smallDump('ONE', PRICES))
+    const { batchId } = await run(file, { once: true })
+    await client.query(`update ports set name = 'Renamed' where code = 'ONEAAA'`)
+    const before = await traces()
+    expect(await run(file, { once: true })).toMatchObject({ batchId, alreadyImported: true })
+    expect(await traces()).toEqual(before)
+    await client.query(`update batches set state = 'reverted' where id = $1`, [batchId])
+    await client.query(`insert into hidden_batches select no from batches where id = $1`, [batchId])
+    expect(await run(file, { once: true })).toMatchObject({ batchId, alreadyImported: true })
+    expect(await shown('ONE')).toEqual([])
+    const { rows } = await client.query(`select name from ports where code = 'ONEAAA'`)
+    expect(rows).toEqual([{ name: 'Renamed' }])
+  })
+
   it('lets two imports of one file at once take turns', async () => {
     const file = await save(smallDump('TWO', PRICES))
     const outcomes = await Promise.all([run(file), run(file)])

@@ -21,6 +21,11 @@ export interface ImportOptions {
   log: Logger
   /** Send prices anew whose earlier batch failed, was cancelled or reverted. */
   again?: boolean
+  /**
+   * For imports that nobody watches, as at every start: where these prices were imported before, also if they were
+   * reverted since, leave regions and ports alone too, for they may have been changed since.
+   */
+  once?: boolean
   onProgress?: (step: ImportProgress) => void
   signal?: AbortSignal
 }
@@ -56,7 +61,7 @@ const LOCK = 0x7261746574
  * off: the batch's id and its cutting follow from the content, so a repetition continues what is there.
  *
  * @throws DumpRefused for the file, ImportRefused for the ledger's verdict (nothing is visible in both cases), the
- * signal's reason, errors of the file system, PostgreSQL and Kafka
+ * signal's reason or an AbortError, errors of the file system, PostgreSQL and Kafka
  */
 export async function importDump(options: ImportOptions): Promise<ImportOutcome> {
   const { file, databaseUrl, log, signal, onProgress } = options
@@ -73,23 +78,33 @@ export async function importDump(options: ImportOptions): Promise<ImportOutcome>
       signal?.throwIfAborted()
       onProgress?.({ step: 'check', bytes, totalBytes: about.size, rows })
     })
-    const batch = dump.rows > 0 ? await chooseBatch(pool, dump.digest, options.again ?? false) : null
-    const toSend = batch !== null && (batch.entry === null || batch.entry.state === 'open')
+    const { batchId, toSend } = await planBatch(pool, dump, options)
     if (toSend) await checkTopics(options) // before anything is written
     signal?.throwIfAborted()
-    const counts = await withTransaction(pool, (client) => upsertCatalogue(client, dump))
-    if (toSend) await sendPrices(pool, options, dump, batch.id)
-    return {
-      ...counts,
-      rows: dump.rows,
-      batchId: batch?.id ?? null,
-      alreadyImported: batch !== null && !toSend,
-      seconds: (performance.now() - began) / 1000,
-    }
+    const alreadyImported = batchId !== null && !toSend
+    const counts =
+      alreadyImported && options.once
+        ? leftAlone(dump)
+        : await withTransaction(pool, (client) => upsertCatalogue(client, dump))
+    if (toSend) await sendPrices(pool, options, dump, batchId)
+    return { ...counts, rows: dump.rows, batchId, alreadyImported, seconds: (performance.now() - began) / 1000 }
   } finally {
     await Promise.allSettled([lock.end(), pool.end()])
   }
 }
+
+type Plan = { batchId: string; toSend: boolean } | { batchId: null; toSend: false }
+
+async function planBatch(pool: pg.Pool, dump: CheckedDump, { again, once }: ImportOptions): Promise<Plan> {
+  if (dump.rows === 0) return { batchId: null, toSend: false }
+  const { id, entry } = await chooseBatch(pool, dump.digest, { again: again ?? false, evenReverted: once ?? false })
+  return { batchId: id, toSend: entry === null || entry.state === 'open' }
+}
+
+const leftAlone = ({ regions, ports }: CheckedDump): { regions: UpsertCounts; ports: UpsertCounts } => ({
+  regions: { added: 0, changed: 0, unchanged: regions.length },
+  ports: { added: 0, changed: 0, unchanged: ports.length },
+})
 
 /** One import at a time: two of the same file would only send everything twice. */
 async function waitForTurn(lock: pg.Client, { signal, onProgress }: ImportOptions): Promise<void> {

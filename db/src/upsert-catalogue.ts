@@ -54,6 +54,7 @@ export async function upsertCatalogue(
       columns(ports.differing, ({ code, name, region }) => [code, name, region]),
     )
   }
+  await client.query('set constraints all immediate') // a cycle of regions is told here and not by COMMIT
   return { regions: regions.counts, ports: ports.counts }
 }
 

@@ -28,7 +28,11 @@ export function runInstead(program, args, options = {}) {
     const child = spawn(program, args, { ...options, stdio: 'inherit' })
     const forward = (signal) => child.kill(signal)
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, forward)
-    const watch = setInterval(() => isOrphan() && child.kill('SIGTERM'), 1000)
+    const watch = setInterval(() => {
+      if (!isOrphan()) return
+      clearInterval(watch)
+      child.kill('SIGTERM')
+    }, 1000)
     child.once('error', reject)
     child.once('exit', (code, signal) => {
       clearInterval(watch)

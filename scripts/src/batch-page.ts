@@ -48,7 +48,10 @@ export function describeBatch(batch: Batch): string[] {
     ['replaced by', batch.replacedBy],
     ['correlation', text(batch.correlationId)],
     ['rows', describeRows(rows)],
-    ['chunks', `${count(chunks.done)} of ${chunks.expected === null ? '?' : count(chunks.expected)}, ${megabytes(batch.bytes)}`],
+    [
+      'chunks',
+      `${count(chunks.done)} of ${chunks.expected === null ? '?' : count(chunks.expected)}, ${megabytes(batch.bytes)}`,
+    ],
     ['created', utc(batch.createdAt)],
     ['started', batch.startedAt && utc(batch.startedAt)],
     ['finished', batch.finishedAt && utc(batch.finishedAt)],

@@ -13,6 +13,8 @@ import { ReplyInbox } from './reply-inbox.ts'
 export class BatchSession {
   readonly topics: TopicNames
   readonly inbox: ReplyInbox
+  /** Resolves when everything is connected. @throws CommandFailure where topics are missing; faults of Kafka */
+  readonly ready: Promise<void>
   /** Sends once everything is ready. */
   readonly producer: Producer
   /** True as soon as a record may have reached Kafka. */
@@ -33,11 +35,11 @@ export class BatchSession {
       // Where topics are missing, that is told by name instead of by the tail's fault.
       this.tails.push(checked.then(() => tailTopic(kafka, topic, this.inbox.take)))
     }
-    const ready = Promise.all([checked, ...this.tails])
-    for (const each of [ready, this.connected]) each.catch(() => undefined) // whoever sends hears of it
+    this.ready = Promise.all([checked, this.connected, ...this.tails]).then(() => undefined)
+    this.ready.catch(() => undefined) // whoever waits for it, or sends, hears of it
     this.producer = {
       send: async (records) => {
-        await ready
+        await this.ready
         const producer = await this.connected
         this.attempted = true
         await producer.send(records)

@@ -2,9 +2,11 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { importDump, type ImportProgress } from '@rates/db/import-dump'
 import { migrate } from '@rates/db/migrate'
+import { Missing } from '@rates/local/java'
 import { startKafka } from '@rates/local/kafka'
 import { requireKafka } from '@rates/local/kafka-jars'
 import { startPostgres } from '@rates/local/postgres'
+import { embeddedBinaries } from '@rates/local/postgres-binaries'
 import { connectAdmin } from '@rates/service/kafka'
 import { createLogger } from '@rates/service/log'
 import { ensureTopics } from '@rates/service/topics'
@@ -38,12 +40,24 @@ export interface System {
 
 /** Starts all parts and keeps them running. */
 export async function bringUp(system: System): Promise<void> {
-  if (!process.env['KAFKA_BROKERS']) await requireKafka()
+  await requireServers()
   await together([database(system), broker(system)])
   await save(system, { phase: 'starting' })
   await services(system)
   if (system.options.demo) await demo(system)
   await save(system, { phase: 'running' })
+}
+
+/** All that this machine lacks is told at once, before anything starts. */
+async function requireServers() {
+  const checks: Promise<unknown>[] = []
+  if (!process.env['KAFKA_BROKERS']) checks.push(requireKafka())
+  if (!process.env['DATABASE_URL']) checks.push(embeddedBinaries())
+  const faults: string[] = []
+  for (const check of await Promise.allSettled(checks)) {
+    if (check.status === 'rejected') faults.push((check.reason as Error).message)
+  }
+  if (faults.length > 0) throw new Missing(faults.join('\n'))
 }
 
 export async function save(system: System, change: Partial<State>): Promise<void> {

@@ -41,14 +41,17 @@ export async function followBatch(
 
 const aborted = (signal: AbortSignal): boolean => signal.aborted
 
-/** Without an API only the time is known. */
-export async function showWaiting(signal: AbortSignal, out = process.stderr): Promise<void> {
+/** Where there is nothing to count, the time goes by: in a terminal on a line that vanishes, elsewhere a line once. */
+export async function showElapsed(label: string, signal: AbortSignal, out = process.stderr): Promise<void> {
   const began = performance.now()
   const live = out.isTTY && !process.env['CI']
-  if (!live) out.write('waiting for the reply\n')
-  while (live && !signal.aborted) {
-    out.write(`\r\x1b[2Kwaiting for the reply  ${duration((performance.now() - began) / 1000)}`)
-    await sleep(POLL_MILLISECONDS, undefined, { signal }).catch(() => undefined)
+  let shown = false
+  for (;;) {
+    await sleep(live ? POLL_MILLISECONDS : 2_000, undefined, { signal }).catch(() => undefined)
+    if (signal.aborted) break
+    if (live) out.write(`\r\x1b[2K${label}  ${duration((performance.now() - began) / 1000)}`)
+    else if (!shown) out.write(`${label}\n`)
+    shown = true
   }
-  if (live) out.write('\r\x1b[2K')
+  if (live && shown) out.write('\r\x1b[2K')
 }

@@ -1,7 +1,7 @@
 import { type Reply } from '@rates/core/batch'
 import { type Rule } from '@rates/core/rejection'
 import { EXIT } from './exit.ts'
-import { count } from './progress.ts'
+import { count, duration } from './progress.ts'
 import { indent, plural, printable, shellWord, table, utc } from './text.ts'
 
 /** What the sender knows beside the reply. */
@@ -55,8 +55,12 @@ function describeSuccess({ dryRun, rows, chunks, finishedAt }: Reply, sending: S
   const what = `${plural(rows.accepted, 'row')} in ${plural(chunks ?? 1, 'chunk')}`
   if (dryRun) return `succeeded (dry run): ${what}, all of them good; nothing was stored`
   if (sending.repeated) return `succeeded before, at ${utc(finishedAt)}: ${what}; sending it again changed nothing`
-  return `succeeded: ${what}, visible ${sending.visibleSeconds.toFixed(1)} s after the last was sent`
+  return `succeeded: ${what}, visible ${shortly(sending.visibleSeconds)} after the last was sent`
 }
+
+/** Less than a tenth of a second is not nothing. */
+const shortly = (seconds: number): string =>
+  seconds < 0.095 ? `${Math.max(seconds, 0.01).toFixed(2)} s` : duration(seconds)
 
 function describeRejection(reply: Reply, { name, url }: Sending): string {
   const { rows, error, errors, dryRun } = reply
@@ -68,7 +72,9 @@ function describeRejection(reply: Reply, { name, url }: Sending): string {
     '',
     ...indent(describeRules(error?.rules ?? {})),
     '',
-    rows.rejected > errors.length ? `The first ${errors.length} of them:` : `${rows.rejected === 1 ? 'It is' : 'They are'}:`,
+    rows.rejected > errors.length
+      ? `The first ${errors.length} of them:`
+      : `${rows.rejected === 1 ? 'It is' : 'They are'}:`,
     '',
     ...indent(errorTable(errors)),
     '',

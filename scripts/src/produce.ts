@@ -8,7 +8,7 @@ import { explainInput, openInput, type BatchInput } from './batch-input.ts'
 import { BatchSession } from './batch-session.ts'
 import { explainKafka, requireBrokers } from './brokers.ts'
 import { CommandFailure, EXIT } from './exit.ts'
-import { followBatch, showWaiting } from './follow-batch.ts'
+import { followBatch, showElapsed } from './follow-batch.ts'
 import { describeReply, exitCodeOf } from './outcome.ts'
 import { count, duration, megabytes, type Progress } from './progress.ts'
 import { type ArrivedReply } from './reply-inbox.ts'
@@ -55,6 +55,7 @@ export async function produce(
   let input: BatchInput | undefined
   try {
     input = await openInput(file, request.format, stop)
+    await connected(session, stop)
     const sent = await send(session, input, request, progress, stop)
     const sentAt = { clock: Date.now(), monotonic: performance.now() }
     if (!wait) return tellSent(request, sent)
@@ -64,12 +65,31 @@ export async function produce(
     return tellReply(request, arrived.reply, input.name, { visibleSeconds, repeated, url })
   } catch (error) {
     progress.clear()
-    return await endEarly(error, session, request, input?.name ?? file, { brokers, url }, stop)
+    const ending = { session, request, name: input?.name ?? file, brokers, url }
+    return await (stop.aborted ? stopped(ending) : failed(error, ending))
   } finally {
     input?.close()
     await session.close()
   }
 }
+
+async function connected(session: BatchSession, stop: AbortSignal): Promise<void> {
+  const over = new AbortController()
+  const shown = showElapsed('connecting to Kafka', AbortSignal.any([over.signal, stop]))
+  try {
+    await Promise.race([session.ready, rejectOn(stop)])
+  } finally {
+    over.abort()
+    await shown
+  }
+}
+
+const rejectOn = (signal: AbortSignal): Promise<never> =>
+  new Promise((_, reject) => {
+    const fail = (): void => reject(signal.reason as Error)
+    if (signal.aborted) fail()
+    else signal.addEventListener('abort', fail, { once: true })
+  })
 
 async function send(
   session: BatchSession,
@@ -88,7 +108,9 @@ async function send(
   }
   const { topics, producer } = session
   const sent = await produceBatch(producer, topics, input.pieces, input.format, batch, { encoding, onChunk, signal })
-  progress.finish()
+  // What took no time needs no line.
+  if (performance.now() - began < 500) progress.clear()
+  else progress.finish()
   return sent
 }
 
@@ -105,7 +127,10 @@ async function awaitReply(
   const signal = AbortSignal.any([over.signal, stop])
   const id = encodeURIComponent(batch.batchId)
   const path = `/batches/${id}${batch.dryRun ? '?dryRun=true' : ''}`
-  const shown = url === undefined ? showWaiting(signal) : followBatch({ url, path }, sent.rows, progress, signal)
+  const shown =
+    url === undefined
+      ? showElapsed('waiting for the reply', signal)
+      : followBatch({ url, path }, sent.rows, progress, signal)
   const limit = sleep(timeoutSeconds * 1000, undefined, { signal }).then(() => {
     const said = `There was no reply within ${duration(timeoutSeconds)}; the batch goes on`
     throw new CommandFailure(EXIT.unreachable, `${said}: rates show ${shellWord(batch.batchId)}`)
@@ -129,10 +154,7 @@ async function awaitReply(
  * By the clocks where they agree with what was seen, else the time until the reply came, which is a little more: the
  * platform's clock may be another than ours.
  */
-export function secondsToVisible(
-  { reply, at }: ArrivedReply,
-  sent: { clock: number; monotonic: number },
-): number {
+export function secondsToVisible({ reply, at }: ArrivedReply, sent: { clock: number; monotonic: number }): number {
   const most = Math.max(0, (at - sent.monotonic) / 1000)
   const told = (Date.parse(reply.finishedAt) - sent.clock) / 1000
   return told >= 0 && told <= most ? told : most
@@ -145,38 +167,78 @@ function tellSent({ batch, json }: ProduceRequest, sent: SentBatch): number {
 }
 
 function tellReply(
-  { json, batch }: ProduceRequest,
+  { json }: ProduceRequest,
   reply: Reply,
   name: string,
   told: { visibleSeconds: number; repeated: boolean; url: string | undefined },
 ): number {
-  if (json) console.log(JSON.stringify(reply))
-  else console.log(describeReply(reply, { ...told, name }))
-  return exitCodeOf(reply) + 0 * batch.batchId.length
+  console.log(json ? JSON.stringify(reply) : describeReply(reply, { ...told, name }))
+  return exitCodeOf(reply)
 }
 
-/** The batch is not to be, or nobody waits for it any more: cancels what was sent of it, and tells why. */
-async function endEarly(
-  error: unknown,
-  session: BatchSession,
-  request: ProduceRequest,
-  name: string,
-  { brokers, url }: { brokers: string[]; url: string | undefined },
-  stop: AbortSignal,
-): Promise<number> {
-  const stopped = stop.aborted
-  const failure = stopped ? undefined : explain(error, name, brokers)
-  // Nobody can be told there, or the batch is complete and only its reply is late.
-  if (failure?.code === EXIT.unreachable) throw failure
+interface Ending {
+  session: BatchSession
+  request: ProduceRequest
+  name: string
+  brokers: string[]
+  url: string | undefined
+}
+
+/** The person wants it ended, wherever it is. @returns the exit code */
+async function stopped(ending: Ending): Promise<number> {
+  const { session, request, name, url } = ending
   if (!session.attempted) {
-    if (failure) throw new CommandFailure(failure.code, `${failure.message} Nothing was sent.`, error)
     console.error('cancelled: nothing was sent')
     return EXIT.cancelled
   }
-  console.error(stopped ? 'cancelling the batch; once more ends this at once' : `${failure!.message} Cancelling the batch.`)
-  const arrived = await cancel(session, request, brokers)
-  if (!stopped) throw new CommandFailure(failure!.code, arrived ? 'Cancelled: nothing of it is visible.' : UNCONFIRMED)
-  if (arrived) return tellReply(request, arrived.reply, name, { visibleSeconds: 0, repeated: true, url })
-  console.error(UNCONFIRMED)
+  console.error('cancelling the batch; Ctrl-C once more leaves it as it is')
+  const arrived = await cancel(ending)
+  // It may have ended before, and then this is how.
+  if (arrived) return tellReply(request, arrived.reply, name, { visibleSeconds: 0, repeated: false, url })
+  console.error(unconfirmed(request))
   return EXIT.cancelled
+}
+
+/** A fault of the input, of Kafka, or of ours: what was sent of the batch is cancelled where that can be done. */
+async function failed(error: unknown, ending: Ending): Promise<never> {
+  const { session, request, name, brokers } = ending
+  const failure = explain(error, name, brokers)
+  if (failure === error) throw error
+  if (!session.attempted) {
+    if (!failure) throw error
+    throw new CommandFailure(failure.code, `${failure.message} Nothing was sent.`, error)
+  }
+  if (failure?.code === EXIT.unreachable) {
+    const again = `send it again with --batch-id ${shellWord(request.batch.batchId)} to complete it`
+    throw new CommandFailure(failure.code, `${failure.message} Nothing of the batch is visible; ${again}.`, error)
+  }
+  const arrived = await cancel(ending)
+  if (!failure) throw error
+  const left = arrived ? 'The batch was cancelled, nothing of it is visible.' : unconfirmed(request)
+  throw new CommandFailure(failure.code, `${failure.message} ${left}`, error)
+}
+
+async function cancel({ session, request, brokers }: Ending): Promise<ArrivedReply | undefined> {
+  try {
+    await session.cancel()
+  } catch (error) {
+    throw explain(error, '', brokers) ?? error
+  }
+  if (!request.wait || request.batch.dryRun) return undefined
+  return Promise.race([session.inbox.first, sleep(CONFIRM_MILLISECONDS, undefined, { ref: false })])
+}
+
+const unconfirmed = ({ batch, wait }: ProduceRequest): string =>
+  batch.dryRun
+    ? 'The dry run was left; it ends by itself.'
+    : `The batch is being cancelled${wait ? ', its reply has not come yet' : ''}: rates show ${shellWord(batch.batchId)}`
+
+/** What went wrong, for the person; undefined: a bug. */
+function explain(error: unknown, name: string, brokers: readonly string[]): CommandFailure | undefined {
+  if (error instanceof CommandFailure) return error
+  if (error instanceof EmptyBatch || error instanceof RowTooLong || error instanceof TooManyChunks) {
+    return new CommandFailure(EXIT.refused, `${name}: ${error.message}.`, error)
+  }
+  const read = explainInput(error, name)
+  return read instanceof CommandFailure ? read : explainKafka(error, brokers)
 }

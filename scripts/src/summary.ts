@@ -18,7 +18,7 @@ export async function summarize({ url = '', databaseUrl = '', brokers = '', proc
   const rows = [
     ['API', url],
     ['to read', `${url}/docs`],
-    ['PostgreSQL', databaseUrl],
+    ['PostgreSQL', withoutSecret(databaseUrl)],
     ['Kafka', brokers],
     ...metrics.sort(([one], [other]) => one.localeCompare(other)),
     ['logs', short(folders.logs)],
@@ -38,7 +38,7 @@ async function tryThese(url: string, { orig, dest, day, free }: Example): Promis
     `  $ curl '${ratesUrl(day)}'`,
     `  ${answer.trim()}`,
     `  $ printf 'orig_code,dest_code,day,price\\n${[1100, 1200, 1300].map(row).join('')}' | npx rates produce -`,
-    `  ... succeeded, 3 rows`,
+    '  succeeded: 3 rows in 1 chunk, visible ...',
     `  $ curl '${ratesUrl(free)}'`,
     `  {"rates":[{"count":3,"day":"${free}","price":1200}]}`,
   ]
@@ -65,4 +65,11 @@ async function findExample(databaseUrl: string): Promise<Example | undefined> {
   } finally {
     await client.end()
   }
+}
+
+/** The password of our own server is no secret; that of a given one is not for the screen. */
+function withoutSecret(databaseUrl: string): string {
+  const url = new URL(databaseUrl)
+  if (process.env['DATABASE_URL'] && url.password) url.password = '***'
+  return url.href
 }

@@ -187,7 +187,9 @@ async function recover(dir: string): Promise<'clean' | 'stale' | 'ended'> {
 
 /** Forgets the data, which nobody may be using. */
 export async function forgetPostgres(dir: string): Promise<void> {
-  await recover(await postgresFolder(dir))
-  for (const path of new Set([resolve(dir), await postgresFolder(dir)]))
-    await rm(path, { recursive: true, force: true })
+  const wanted = resolve(dir)
+  const used = await postgresFolder(dir)
+  await recover(used)
+  for (const path of new Set([wanted, used])) await rm(path, { recursive: true, force: true })
+  if (used !== wanted) await rm(dirname(used), { recursive: true, force: true }) // it was made for these data alone
 }

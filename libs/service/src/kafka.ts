@@ -226,7 +226,10 @@ export async function startConsumer(settings: KafkaSettings, options: ConsumerOp
       const offset = (BigInt(done) + 1n).toString()
       done = undefined
       committed = performance.now()
-      await consumer.commitOffsets([{ topic, partition, offset }])
+      await consumer.commitOffsets([{ topic, partition, offset }]).catch((error: Error) => {
+        // The group went on without us. Wrapped as it comes, kafkajs would not see that it only has to join again.
+        throw isLostMembership(error.cause) ? error.cause : error
+      })
       suspects.delete(partition)
     }
     try {
@@ -261,6 +264,11 @@ export async function startConsumer(settings: KafkaSettings, options: ConsumerOp
     },
   }
 }
+
+const isLostMembership = (error: unknown): error is Error =>
+  ['REBALANCE_IN_PROGRESS', 'ILLEGAL_GENERATION', 'UNKNOWN_MEMBER_ID'].includes(
+    (error as { type: string } | undefined)?.type ?? '',
+  )
 
 async function connectAndRun(
   consumer: KafkaConsumer,

@@ -80,7 +80,11 @@ export const prices = (lines: readonly string[]): object[] =>
   })
 
 export const ndjson = (lines: readonly string[]): Buffer =>
-  Buffer.from(prices(lines).map((price) => JSON.stringify(price) + '\n').join(''))
+  Buffer.from(
+    prices(lines)
+      .map((price) => JSON.stringify(price) + '\n')
+      .join(''),
+  )
 
 export const sha256Hex = (body: Uint8Array): string => createHash('sha256').update(body).digest('hex')
 

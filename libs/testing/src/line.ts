@@ -231,7 +231,9 @@ export async function factsOf(line: Line, batch: TestBatch, dryRun = false): Pro
   )
   const row = rows[0]
   const replies = await line.replies(batch.id)
-  const distinct = new Map(replies.map(({ id, bytes }) => [id + bytes, { id, state: JSON.parse(bytes).state as string }]))
+  const distinct = new Map(
+    replies.map(({ id, bytes }) => [id + bytes, { id, state: JSON.parse(bytes).state as string }]),
+  )
   return {
     state: row?.state ?? 'unknown',
     rows: { accepted: row?.accepted ?? 0, rejected: row?.rejected ?? 0 },

@@ -1,4 +1,6 @@
 import { spawn } from 'node:child_process'
+import { readdirSync, statSync } from 'node:fs'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { eventually } from './eventually.ts'
@@ -25,6 +27,21 @@ export function workerEnvironment(
   }
 }
 
+/** What is built starts in half the time and takes less memory, but only what was built from these sources counts. */
+export function isBuilt(): boolean {
+  return ['libs/rates', 'libs/service', 'services/ingest'].every((workspace) => {
+    const times = (folder: string): number[] =>
+      readdirSync(join(root, workspace, folder), { withFileTypes: true, recursive: true })
+        .filter((entry) => entry.isFile() && !entry.name.includes('.test.'))
+        .map((entry) => statSync(join(entry.parentPath, entry.name)).mtimeMs)
+    try {
+      return Math.min(...times('dist')) > Math.max(...times('src'))
+    } catch {
+      return false // no dist
+    }
+  })
+}
+
 /** A worker as a process of its own, so that it may be killed. */
 export interface WorkerProcess {
   name: string
@@ -40,13 +57,11 @@ export interface WorkerProcess {
 export async function startWorkerProcess(
   line: Pick<Line, 'databaseUrl' | 'brokers' | 'prefix' | 'defer'>,
   overrides: Record<string, string> = {},
-  program: 'source' | 'built' = 'source',
 ): Promise<WorkerProcess> {
   const env = workerEnvironment(line, overrides)
-  const args =
-    program === 'built'
-      ? ['services/ingest/dist/main.js']
-      : ['--conditions=source', '--import', '@swc-node/register/esm-register', 'services/ingest/src/main.ts']
+  const args = isBuilt()
+    ? ['services/ingest/dist/main.js']
+    : ['--conditions=source', '--import', '@swc-node/register/esm-register', 'services/ingest/src/main.ts']
   const child = spawn(process.execPath, args, {
     cwd: root,
     stdio: ['ignore', 'pipe', 'pipe'],

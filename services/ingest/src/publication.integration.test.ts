@@ -33,7 +33,9 @@ describe('a batch of 200 000 rows', () => {
       return seen
     }
     const readers = Promise.all([poll(READ), poll(VIEW)])
-    await line.send(await chunkRecords(line.topics.bulk, { batchId: batch.id }, batch.lines, { chunks: 20, total: 'last' }))
+    await line.send(
+      await chunkRecords(line.topics.bulk, { batchId: batch.id }, batch.lines, { chunks: 20, total: 'last' }),
+    )
     await line.reply(batch.id)
     ended = true
     const [reads, views] = await readers

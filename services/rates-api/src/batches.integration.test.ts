@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { createServer, type AddressInfo, type Server } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { packErrors } from '@rates/service/ledger/row-errors'
 import { type Rejection } from '@rates/core/rejection'
@@ -258,24 +260,30 @@ describe('GET /batches/:id/errors', () => {
 })
 
 describe('without its database', () => {
-  it('answers 503 and says when to try again', async () => {
-    const away = await startTestApp({ DATABASE_URL: 'postgres://nobody@127.0.0.1:1/none' })
-    for (const path of [
-      '/ports',
-      '/batches',
-      '/batches/x',
-      '/batches/x/errors',
-      '/rates?date_from=2021-01-01&date_to=2021-01-01&orig_code=A&dest_code=B',
-    ]) {
-      const answer = await fetch(away.url + path)
-      expect({ path, status: answer.status, retry: answer.headers.get('retry-after') }).toEqual({
-        path,
-        status: 503,
-        retry: '1',
-      })
-      expect(await answer.json()).toMatchObject({ status: 503, detail: 'The database cannot be reached.' })
-    }
-    expect((await fetch(away.url)).status).toBe(200)
-    await away.close()
+  let refusing: Server
+  let away: TestApp
+  beforeAll(async () => {
+    refusing = createServer((socket) => socket.destroy()).listen(0, '127.0.0.1')
+    await once(refusing, 'listening')
+    const { port } = refusing.address() as AddressInfo
+    away = await startTestApp({ DATABASE_URL: `postgres://nobody@127.0.0.1:${port}/none` })
   })
+  afterAll(async () => {
+    await away.close()
+    refusing.close()
+  })
+
+  it.each([
+    '/ports',
+    '/batches',
+    '/batches/x',
+    '/batches/x/errors',
+    '/rates?date_from=2021-01-01&date_to=2021-01-01&orig_code=A&dest_code=B',
+  ])('answers 503 to %s and says when to try again', async (path) => {
+    const answer = await fetch(away.url + path)
+    expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '1'])
+    expect(await answer.json()).toMatchObject({ status: 503, detail: 'The database cannot be reached.' })
+  })
+
+  it('still greets', async () => expect((await fetch(away.url)).status).toBe(200))
 })

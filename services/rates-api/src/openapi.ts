@@ -60,12 +60,9 @@ function operation(route: RouteDescription, components: z.core.$ZodRegistry<{ id
 
 function parametersOf(schema: z.ZodObject | undefined, place: 'path' | 'query' | 'header'): Json[] {
   return Object.entries(schema?.shape ?? {}).map(([name, each]) => {
-    const {
-      $schema: _,
-      description,
-      examples,
-      ...rest
-    } = z.toJSONSchema(each as z.ZodType, { io: 'input', unrepresentable: 'any', override })
+    const json = z.toJSONSchema(each as z.ZodType, { io: 'input', unrepresentable: 'any', override })
+    delete json.$schema
+    const { description, examples, ...rest } = json
     const example = examples?.[0]
     return {
       name,

@@ -1,5 +1,5 @@
 import { Get, HttpCode, Post } from '@nestjs/common'
-import { z } from 'zod'
+import { type z } from 'zod'
 import { Problem } from './problem.ts'
 
 export interface Answer {
