@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs'
 import { extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { Command, CommanderError } from 'commander'
+import { Command } from 'commander'
+import { usageExits } from './exit.ts'
 
 /** Each is loaded when it is called, so that `rates --help` and small commands start at once. */
 const commands: Record<string, string> = {
@@ -24,7 +25,7 @@ async function load(name: string): Promise<Command> {
 }
 
 async function main(args: string[]) {
-  const program = new Command('rates')
+  const program = usageExits(new Command('rates'))
     .description('Freight rates: batches of prices in over Kafka, daily averages out.')
     .enablePositionalOptions()
     .showHelpAfterError()
@@ -38,9 +39,7 @@ async function main(args: string[]) {
 
 /** Errors that were foreseen are told in their own words; anything else is a bug and shows where it came from. */
 main(process.argv.slice(2)).catch((error: unknown) => {
-  if (!(error instanceof CommanderError)) {
-    const foreseen = error instanceof Error && ['Missing', 'NothingRuns', 'Told'].includes(error.name)
-    console.error(foreseen ? error.message : error)
-  }
+  const foreseen = error instanceof Error && ['Missing', 'NothingRuns', 'CommandFailure'].includes(error.name)
+  console.error(foreseen ? error.message : error)
   process.exitCode ||= 1
 })

@@ -7,6 +7,7 @@ import kafkajs, { type Consumer as KafkaConsumer, type EachBatchPayload, type IH
 import RequestQueue from 'kafkajs/src/network/requestQueue/index.js'
 import { codecs } from './kafka-codecs.ts'
 import { type Logger } from './log.ts'
+import { within } from './within.ts'
 
 const { CompressionCodecs, CompressionTypes, Kafka, logLevel } = kafkajs
 CompressionCodecs[CompressionTypes.Snappy] = () => codecs.snappy
@@ -67,16 +68,6 @@ function client({ brokers, clientId, log }: KafkaSettings): kafkajs.Kafka {
         else log.warn(details, message)
       },
   })
-}
-
-/** Resolves with the work's end or, where it hangs, after `seconds`. kafkajs' disconnect knows no limit. */
-async function within(seconds: number, work: Promise<unknown>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  await Promise.race([
-    work.catch(() => undefined),
-    new Promise((resolve) => (timer = setTimeout(resolve, seconds * 1000))),
-  ])
-  clearTimeout(timer)
 }
 
 export async function connectProducer(settings: KafkaSettings): Promise<Producer> {
