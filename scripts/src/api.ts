@@ -27,7 +27,7 @@ export async function readApi<T>(url: string, path: string, signal?: AbortSignal
       throw new CommandFailure(EXIT.unreachable, `What answers at ${url} is not the API: it sends no JSON.`, error)
     }
   }
-  const code = answer.status < 500 ? EXIT.refused : EXIT.unreachable
+  const code = answer.status === 400 ? EXIT.usage : answer.status < 500 ? EXIT.refused : EXIT.unreachable
   throw new CommandFailure(code, `The API at ${url} answers ${answer.status}: ${detailOf(text)}`)
 }
 

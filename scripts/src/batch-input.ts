@@ -1,5 +1,5 @@
 import { open, type FileHandle } from 'node:fs/promises'
-import { addAbortSignal, Readable, type Duplex } from 'node:stream'
+import { addAbortSignal, pipeline, Readable, type Duplex } from 'node:stream'
 import { createGunzip, createZstdDecompress } from 'node:zlib'
 import { type BodyFormat } from '@rates/core/chunk-cutter'
 import { CommandFailure, EXIT } from './exit.ts'
@@ -106,7 +106,9 @@ async function peek(pieces: AsyncIterable<Buffer>): Promise<Peeked> {
 }
 
 function unpack({ head, pieces }: Peeked): AsyncIterable<Buffer> {
-  const through = (unpacker: Duplex): AsyncIterable<Buffer> => Readable.from(pieces).compose(unpacker)
+  // A fault comes out of the pieces: the callback has nothing to add.
+  const through = (unpacker: Duplex): AsyncIterable<Buffer> =>
+    pipeline(Readable.from(pieces), unpacker, () => undefined)
   if (head[0] === 0x1f && head[1] === 0x8b) return through(createGunzip())
   if (head.length >= 4 && head.readUInt32LE() === 0xfd2fb528) return through(createZstdDecompress())
   return pieces

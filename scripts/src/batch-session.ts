@@ -64,5 +64,5 @@ async function requireTopics(kafka: KafkaSettings, names: ReadonlySet<string>): 
   const missing = [...names].filter((name) => !there.has(name))
   if (missing.length === 0) return
   const said = `Kafka at ${kafka.brokers.join(', ')} has no topic ${missing.join(', ')}`
-  throw new CommandFailure(EXIT.unreachable, `${said}. "rates topics" creates the platform's own.`)
+  throw new CommandFailure(EXIT.unreachable, `${said}; "rates topics" creates the platform's own.`)
 }

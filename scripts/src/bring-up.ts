@@ -237,6 +237,7 @@ async function demo(system: System) {
           file: join(folder, file),
           databaseUrl,
           kafka,
+          once: true,
           log,
           signal,
           onProgress: (progress) => note(describeProgress(progress), true),

@@ -49,12 +49,20 @@ export async function produce(
 ): Promise<number> {
   const { batch, file, wait } = request
   await requireBrokers(brokers)
+  // What cannot be opened is told before anything else; standard input may come much later.
+  let input: BatchInput | undefined
+  try {
+    if (file !== '-') input = await openInput(file, request.format, stop)
+  } catch (error) {
+    if (!stop.aborted) throw error
+    return tellNothingSent()
+  }
+  announce(request)
   const kafka = { brokers, clientId: 'rates-produce', log: createLogger('rates-produce', 'silent') }
   const session = new BatchSession(kafka, prefix, batch, wait)
   const begun = Date.now()
-  let input: BatchInput | undefined
   try {
-    input = await openInput(file, request.format, stop)
+    input ??= await openInput(file, request.format, stop)
     await connected(session, stop)
     const sent = await send(session, input, request, progress, stop)
     const sentAt = { clock: Date.now(), monotonic: performance.now() }
@@ -71,6 +79,13 @@ export async function produce(
     input?.close()
     await session.close()
   }
+}
+
+function announce({ batch: { batchId, deadline }, json }: ProduceRequest): void {
+  const line = `batch ${batchId}${deadline === undefined ? '' : `, to be complete by ${deadline}`}`
+  // With --json standard output holds one document.
+  if (json) console.error(line)
+  else console.log(line)
 }
 
 async function connected(session: BatchSession, stop: AbortSignal): Promise<void> {
@@ -184,14 +199,16 @@ interface Ending {
   url: string | undefined
 }
 
+function tellNothingSent(): number {
+  console.error('cancelled: nothing was sent')
+  return EXIT.cancelled
+}
+
 /** The person wants it ended, wherever it is. @returns the exit code */
 async function stopped(ending: Ending): Promise<number> {
   const { session, request, name, url } = ending
-  if (!session.attempted) {
-    console.error('cancelled: nothing was sent')
-    return EXIT.cancelled
-  }
-  console.error('cancelling the batch; Ctrl-C once more leaves it as it is')
+  if (!session.attempted) return tellNothingSent()
+  if (!request.batch.dryRun) console.error('cancelling the batch; Ctrl-C once more leaves it as it is')
   const arrived = await cancel(ending)
   // It may have ended before, and then this is how.
   if (arrived) return tellReply(request, arrived.reply, name, { visibleSeconds: 0, repeated: false, url })
@@ -225,7 +242,7 @@ async function cancel({ session, request, brokers }: Ending): Promise<ArrivedRep
     throw explain(error, '', brokers) ?? error
   }
   if (!request.wait || request.batch.dryRun) return undefined
-  return Promise.race([session.inbox.first, sleep(CONFIRM_MILLISECONDS, undefined, { ref: false })])
+  return Promise.race([session.inbox.outcome, sleep(CONFIRM_MILLISECONDS, undefined, { ref: false })])
 }
 
 const unconfirmed = ({ batch, wait }: ProduceRequest): string =>
@@ -237,7 +254,8 @@ const unconfirmed = ({ batch, wait }: ProduceRequest): string =>
 function explain(error: unknown, name: string, brokers: readonly string[]): CommandFailure | undefined {
   if (error instanceof CommandFailure) return error
   if (error instanceof EmptyBatch || error instanceof RowTooLong || error instanceof TooManyChunks) {
-    return new CommandFailure(EXIT.refused, `${name}: ${error.message}.`, error)
+    const end = error.message.endsWith('?') ? '' : '.'
+    return new CommandFailure(EXIT.refused, `${name}: ${error.message}${end}`, error)
   }
   const read = explainInput(error, name)
   return read instanceof CommandFailure ? read : explainKafka(error, brokers)

@@ -11,14 +11,18 @@ export interface ArrivedReply {
 export class ReplyInbox {
   /** The first reply; those after it repeat it. */
   readonly first: Promise<ArrivedReply>
+  /** The first one that gives the batch's outcome: a record of it may be refused by itself. */
+  readonly outcome: Promise<ArrivedReply>
   private readonly batchId: string
   private readonly dryRun: boolean
   private arrive: (arrived: ArrivedReply) => void = () => undefined
+  private end: (arrived: ArrivedReply) => void = () => undefined
 
   constructor(batchId: string, dryRun: boolean) {
     this.batchId = batchId
     this.dryRun = dryRun
     this.first = new Promise((resolve) => (this.arrive = resolve))
+    this.outcome = new Promise((resolve) => (this.end = resolve))
   }
 
   /** Takes any record of a reply topic; what is not ours, or no reply at all, is left alone. */
@@ -31,6 +35,9 @@ export class ReplyInbox {
       return
     }
     // A batch and its dry run have the same id.
-    if (reply.batchId === this.batchId && reply.dryRun === this.dryRun) this.arrive({ reply, at: performance.now() })
+    if (reply.batchId !== this.batchId || reply.dryRun !== this.dryRun) return
+    const arrived = { reply, at: performance.now() }
+    this.arrive(arrived)
+    if (reply.state !== 'id_conflict' && reply.state !== 'unreadable') this.end(arrived)
   }
 }

@@ -12,8 +12,6 @@ export type { BatchHeaders } from '@rates/core/wire'
 const MAX_BODY_BYTES = MAX_CHUNK_WIRE_BYTES - 20_000
 /** Compressed chunks may hold more text: price lists shrink to a fifth and less. */
 const MAX_COMPRESSIBLE_BYTES = 4_000_000
-/** Records that are sent together, once a batch goes by the second lane. */
-const SEND_TOGETHER = 4
 
 export interface SentBatch {
   chunks: number
@@ -67,7 +65,7 @@ export async function produceBatch(
   const cutter = new ChunkCutter(format, { maxBytes: Math.min(maxBytes, MAX_CHUNK_BYTES) })
   const contentType = format === 'csv' ? 'text/csv' : 'application/x-ndjson'
   const sent: SentBatch = { chunks: 0, rows: 0, bytes: 0, lane: topics.batches }
-  let held: Chunk[] = []
+  const held: Chunk[] = []
   let bulk = false
 
   const record = async (chunk: Chunk, chunks: number | undefined): Promise<OutgoingRecord> => {
@@ -85,30 +83,22 @@ export async function produceBatch(
     })
     return { topic: bulk ? topics.bulk : topics.batches, headers, value: body }
   }
-  const send = async (chunks: Chunk[], total: number | undefined): Promise<void> => {
-    const records: OutgoingRecord[] = []
-    for (const chunk of chunks) {
-      records.push(await record(chunk, total ?? undefined))
-    }
+  /** One record at a time: two of them on one partition would be one record batch, larger than a broker takes. */
+  const send = async (chunk: Chunk, total: number | undefined): Promise<void> => {
+    const outgoing = await record(chunk, total)
     signal?.throwIfAborted()
-    await producer.send(records)
-    for (const [i, chunk] of chunks.entries()) {
-      sent.chunks++
-      sent.rows += chunk.rows
-      sent.bytes += records[i]!.value!.length
-    }
+    await producer.send([outgoing])
+    sent.chunks++
+    sent.rows += chunk.rows
+    sent.bytes += outgoing.value!.length
     onChunk?.(sent)
   }
   const take = async (chunk: Chunk): Promise<void> => {
     if (chunk.index >= MAX_CHUNKS) throw new TooManyChunks()
     held.push(chunk)
+    bulk ||= held.length > FAST_LANE_CHUNKS
     // One chunk is always held back: the last one carries the total.
-    if (held.length > FAST_LANE_CHUNKS) {
-      bulk = true
-      const ready = held.slice(0, SEND_TOGETHER)
-      held = held.slice(SEND_TOGETHER)
-      await send(ready, undefined)
-    }
+    while (bulk && held.length > 1) await send(held.shift()!, undefined)
   }
 
   for await (const piece of input) {
@@ -118,7 +108,7 @@ export async function produceBatch(
   for (const chunk of cutter.finish()) await take(chunk)
   const last = held.at(-1)
   if (!last) throw new EmptyBatch()
-  await send(held, last.index + 1)
+  for (const chunk of held) await send(chunk, last.index + 1)
   sent.lane = bulk ? topics.bulk : topics.batches
   return sent
 }

@@ -13,6 +13,7 @@ import { createLogger } from '@rates/service/log'
 import { createPool } from '@rates/service/postgres'
 import { ensureTopics, groupNames, topicNames, type TopicNames } from '@rates/service/topics'
 import { randomBytes } from 'node:crypto'
+import { inspect } from 'node:util'
 import type pg from 'pg'
 import { importTestPorts, type TestBatch } from './batches.ts'
 import { coordinate } from './coordinate.ts'
@@ -270,9 +271,21 @@ export async function leftovers(line: Pick<Line, 'pool'>): Promise<Record<string
   return rows[0]!
 }
 
-export const NOTHING_LEFT = { open: 0, packs: 0, hidden: 0, unsent: 0, attempts: 0 }
+/** Waits until all was read and nothing is left of what ended; the sweeper has its turn once a second. */
+export async function settled(line: Line, within = 30_000): Promise<void> {
+  let left: unknown
+  await eventually(
+    async () => {
+      left = { backlog: await backlog(line), ...(await leftovers(line)) }
+      return Object.values(left as object).every((count) => Number(count) === 0)
+    },
+    { within, what: 'nothing being left' },
+  ).catch((error: Error) => {
+    throw new Error(`${error.message}: ${inspect(left)}`, { cause: error })
+  })
+}
 
-/** The offset that each partition's group has committed and the end of the partition: equal when all was read. */
+/** Records that the workers' groups have not committed yet. */
 export async function backlog(line: Line): Promise<bigint> {
   let left = 0n
   for (const [group, topic] of [

@@ -88,11 +88,6 @@ async function run(file: string, options: Options): Promise<number> {
       process.exit(EXIT.interrupted)
     },
   )
-  const { batchId, deadline } = request.batch
-  const first = `batch ${batchId}${deadline === undefined ? '' : `, to be complete by ${deadline}`}`
-  // With --json standard output holds one document.
-  if (options.json) console.error(first)
-  else console.log(first)
   return produce(request, platform, progress, stop.signal)
 }
 

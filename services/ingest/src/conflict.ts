@@ -1,3 +1,4 @@
+import { type BatchHeaders } from '@rates/core/wire'
 import { type LedgerBatch } from '@rates/service/ledger/open'
 import type pg from 'pg'
 import { type IncomingChunk } from './incoming.ts'
@@ -25,17 +26,19 @@ from (select) one left join batch_chunks c on c.batch_no = $1 and c.chunk = $2`
 export async function relate(
   db: Pick<pg.Pool, 'query'>,
   batch: LedgerBatch,
-  incoming: IncomingChunk,
+  incoming: Pick<IncomingChunk, 'batch' | 'chunk' | 'total' | 'sha256'>,
   place: { topic: string; partition: number; offset: bigint },
 ): Promise<Relation> {
-  const header = differentHeader(batch, incoming)
-  if (header) return { kind: 'conflict', detail: header }
   const { rows } = await db.query<Known>({
     name: 'relate-chunk',
     text: KNOWN,
     values: [batch.no, incoming.chunk, place.topic, place.partition, place.offset],
   })
   const known = rows[0]!
+  // A cancellation names the batch alone: before the first chunk nobody knows the batch's headers.
+  if (batch.state === 'cancelled' && known.highest === null) return { kind: 'late' }
+  const header = differentHeader(batch, incoming.batch)
+  if (header) return { kind: 'conflict', detail: header }
   const total = known.total ?? batch.chunksExpected
   if (incoming.total !== undefined && total !== null && incoming.total !== total) {
     return { kind: 'conflict', detail: `it says ${incoming.total} chunks; the batch has ${total}` }
@@ -55,7 +58,7 @@ export async function relate(
 }
 
 /** The headers of the batch are a part of its identity, but for the trace: a sender's retry has a new one. */
-function differentHeader(batch: LedgerBatch, { batch: sent }: IncomingChunk): string | undefined {
+function differentHeader(batch: LedgerBatch, sent: BatchHeaders): string | undefined {
   const time = (value: string | Date | null | undefined): number | null => (value ? new Date(value).getTime() : null)
   const pairs: [string, unknown, unknown][] = [
     ['source', sent.source ?? null, batch.source],

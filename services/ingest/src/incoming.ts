@@ -27,10 +27,12 @@ export interface Cancellation {
   batchId: string
 }
 
-/** A whole batch that is addressed to us and cannot be read: it fails, as any other. */
+/** A whole batch that is addressed to us and cannot be read: it fails, as any other. Kept as a chunk without rows. */
 export interface UnreadableBatch {
   kind: 'unreadable'
   batch: BatchHeaders
+  chunk: 0
+  total: 1
   sha256: Buffer
   bytes: number
   message: string
@@ -108,7 +110,7 @@ export async function readRecord(
   const read = readWhole(envelope.contentType, body)
   if (typeof read === 'string') {
     return envelope.addressed
-      ? { kind: 'unreadable', batch, sha256: digest, bytes: value.length, message: read }
+      ? { kind: 'unreadable', batch, chunk: 0, total: 1, sha256: digest, bytes: value.length, message: read }
       : dead('not_a_batch', read)
   }
   return { ...common, batch, chunk: 0, total: 1, parse: read }

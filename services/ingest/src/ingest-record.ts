@@ -57,7 +57,7 @@ export class RecordIngester {
       if (attempt >= MAX_ATTEMPTS) await retry('poison', () => this.setPoisonAside(record, read))
       else if (read.kind === 'dead-letter') await retry('dead-letter', () => this.refuse(record, read, 'unreadable'))
       else if (read.kind === 'cancel') await retry('cancel', () => this.cancel(record, read.batchId))
-      else if (read.kind === 'unreadable') await retry('unreadable', () => this.failUnreadable(record, read))
+      else if (read.kind === 'unreadable') await retry('unreadable', () => this.failUnreadable(record, read, attempt))
       else await this.ingestChunk(record, read, attempt, retry)
     } catch (error) {
       // Left off in good order: that was no try that this record spoilt.
@@ -148,7 +148,7 @@ export class RecordIngester {
 
   private async chunkRow(
     record: IncomingRecord,
-    incoming: IncomingChunk,
+    incoming: IncomingChunk | UnreadableBatch,
     attempt: number,
     takenAt: Date,
     memoryBefore: number,
@@ -183,20 +183,24 @@ export class RecordIngester {
     if (await endEarly(pool, batch.no, 'cancelled', error, replies)) this.ended(batchId, 'cancelled', 0, record)
   }
 
-  private async failUnreadable(record: IncomingRecord, { batch: headers, message }: UnreadableBatch): Promise<void> {
+  /** In one transaction, as any small batch, so that a redelivery and a repeat of the record are known as such. */
+  private async failUnreadable(record: IncomingRecord, read: UnreadableBatch, attempt: number): Promise<void> {
     const { pool, replies } = this.deps
-    const { batch, opened } = await openBatch(pool, headers, record.topic, new Date(record.timestamp))
-    if (!opened && batch.state !== 'open') {
-      const { batchId, replyTo } = headers
-      return this.refuse(
-        record,
-        { kind: 'dead-letter', reason: 'not_a_batch', detail: message, batchId, replyTo },
-        'id_conflict',
-      )
+    const { batch: headers, message } = read
+    this.rows.reset()
+    const chunk = await this.chunkRow(record, read, attempt, new Date(), process.memoryUsage.rss())
+    const error = { code: 'unreadable', message } as const
+    const verdict = { ...verdictOf(this.rows, chunk.digest), state: 'failed', error, digest: null } as const
+    if (await storeSmall(pool, headers, chunk, verdict, undefined, replies)) {
+      return this.ended(headers.batchId, 'failed', 0, record)
     }
-    if (await endEarly(pool, batch.no, 'failed', { code: 'unreadable', message }, replies)) {
-      this.ended(batch.id, 'failed', 0, record)
-    }
+    const { batch } = await openBatch(pool, headers, record.topic, new Date(record.timestamp))
+    const relation = await relate(pool, batch, read, record)
+    if (relation.kind === 'repeat' && batch.state !== 'open') return this.replyAgain(batch)
+    if (relation.kind === 'same' || relation.kind === 'late') return
+    const { batchId, replyTo } = headers
+    const letter: DeadLetter = { kind: 'dead-letter', reason: 'not_a_batch', detail: message, batchId, replyTo }
+    return this.refuse(record, letter, 'id_conflict')
   }
 
   private async failReplyTo(batch: LedgerBatch): Promise<void> {

@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { chunkRecords, testBatch } from '@rates/testing/batches'
-import { eventually } from '@rates/testing/eventually'
-import { factsOf, leftovers, NOTHING_LEFT, startLine, succeeded, type Line } from '@rates/testing/line'
+import { factsOf, settled, startLine, succeeded, type Line } from '@rates/testing/line'
 import { startTestWorker } from './test-worker.ts'
 
 let line: Line
@@ -50,8 +49,5 @@ describe('a batch of 200 000 rows', () => {
     expect(rows[0]).toEqual({ workers: 2 })
   })
 
-  it('leaves nothing behind', async () => {
-    await eventually(async () => (await leftovers(line)).unsent === 0)
-    expect(await leftovers(line)).toEqual(NOTHING_LEFT)
-  })
+  it('leaves nothing behind', () => settled(line))
 })

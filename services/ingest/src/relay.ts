@@ -3,7 +3,8 @@ import { type Lease } from '@rates/service/lease'
 import { type Logger } from '@rates/service/log'
 import type pg from 'pg'
 
-const TOGETHER = 200
+/** Rejected batches' replies have some kilobytes each; a record batch must stay below a broker's 1 MB. */
+const TOGETHER = 100
 
 interface OutboxRow {
   no: bigint

@@ -4,6 +4,7 @@ import { Module, type DynamicModule } from '@nestjs/common'
 import { APP_FILTER, NestFactory } from '@nestjs/core'
 import { type NestFastifyApplication } from '@nestjs/platform-fastify'
 import { type Logger } from '@rates/service/log'
+import { topicNames } from '@rates/service/topics'
 import { nestLogger } from '@rates/service/nest/nest-logger'
 import { type FastifyInstance } from 'fastify'
 import { type Pool } from 'pg'
@@ -20,8 +21,11 @@ import { ProblemFilter } from './problem.filter.ts'
 import { Rates } from './rates.ts'
 import { RatesController } from './rates.controller.ts'
 import { routesOf } from './route.ts'
+import { type SharedProducer } from './shared-producer.ts'
+import { Uploads } from './uploads.ts'
+import { UPLOAD_SETTINGS, UploadsController, type UploadSettings } from './uploads.controller.ts'
 
-export const CONTROLLERS = [RatesController, BatchesController]
+export const CONTROLLERS = [RatesController, BatchesController, UploadsController]
 
 /** What the process has and the routes need. */
 export interface Parts {
@@ -30,6 +34,9 @@ export interface Parts {
   readonly registry: Registry
   readonly pool: Pool
   readonly ledger: Ledger
+  readonly producer: SharedProducer
+  /** Aborted when uploads cannot be waited for any longer. */
+  readonly stopping: AbortSignal
   readonly draining: () => boolean
   /** Told each route that is served. */
   readonly onRoute?: (method: string, path: string) => void
@@ -38,8 +45,31 @@ export interface Parts {
 /** The only wiring: which class is made of what. */
 @Module({})
 class AppModule {
-  static with({ pool, ledger }: Parts, filter: ProblemFilter): DynamicModule {
+  static with(
+    { settings, log, pool, ledger, producer, stopping, draining }: Parts,
+    filter: ProblemFilter,
+  ): DynamicModule {
     const catalog = new Catalog(pool)
+    const topics = topicNames(settings.KAFKA_PREFIX)
+    const replyTopics = settings.REPLY_TOPICS
+    const uploads = new Uploads({
+      pool,
+      producer,
+      topics,
+      replies: { replies: topics.replies, allowed: replyTopics },
+      ports: async () => (await catalog.current()).portTable(),
+      publicUrl: settings.PUBLIC_URL,
+      log,
+    })
+    const uploadSettings: UploadSettings = {
+      publicUrl: settings.PUBLIC_URL,
+      maxBytes: settings.UPLOAD_MAX_BYTES,
+      idleMs: settings.UPLOAD_IDLE_SECONDS * 1000,
+      atOnce: settings.UPLOADS_AT_ONCE,
+      replyTopics,
+      stopping,
+      draining,
+    }
     return {
       module: AppModule,
       controllers: CONTROLLERS,
@@ -48,6 +78,8 @@ class AppModule {
         { provide: Rates, useValue: new Rates(pool, catalog) },
         { provide: Ledger, useValue: ledger },
         { provide: BatchErrors, useValue: new BatchErrors(pool) },
+        { provide: Uploads, useValue: uploads },
+        { provide: UPLOAD_SETTINGS, useValue: uploadSettings },
         { provide: APP_FILTER, useValue: filter },
       ],
     }

@@ -1,3 +1,4 @@
+import { PortTable } from '@rates/core/port-table'
 import { type Pool } from 'pg'
 
 export interface Port {
@@ -23,8 +24,9 @@ export class CatalogCopy {
   readonly version: string
   readonly ports: readonly Port[]
   readonly regions: readonly Region[]
-  readonly #portIds = new Map<string, readonly number[]>()
+  readonly #portIds = new Map<string, readonly [number]>()
   readonly #regionPortIds = new Map<string, readonly number[]>()
+  #table: PortTable | undefined
 
   constructor({ version, ports, regions }: Stored) {
     this.version = version
@@ -42,6 +44,12 @@ export class CatalogCopy {
         [...below].flatMap((each) => (ids.get(each) ?? []).map(({ id }) => id)),
       )
     }
+  }
+
+  /** For the parsers of uploads. */
+  portTable(): PortTable {
+    this.#table ??= new PortTable([...this.#portIds].map(([code, [id]]) => ({ code, id })))
+    return this.#table
   }
 
   /** A place is a port first, else a region and all in its sub-regions; an unknown one has no ports. */

@@ -21,6 +21,9 @@ const schema = z.object({
   UPLOAD_MAX_BYTES: setting.number(1, Number.MAX_SAFE_INTEGER, 4 * 1024 ** 3),
   /** Seconds without a byte after which an upload is given up. */
   UPLOAD_IDLE_SECONDS: setting.number(0.1, 3600, 30),
+  UPLOADS_AT_ONCE: setting.number(1, 1000, 4),
+  /** Topics that senders may name in `reply-to`, comma separated; the workers' list. */
+  REPLY_TOPICS: setting.list.default([]),
   /** Seconds between saying "not ready" and refusing connections, for load balancers to notice. */
   DRAIN_DELAY_SECONDS: setting.number(0, 120, 0),
   /** Seconds from the first signal to the end of the process, whatever is still going on. */

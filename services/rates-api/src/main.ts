@@ -8,6 +8,8 @@ import { createPool } from '@rates/service/postgres'
 import { createApp, listen } from './app.module.ts'
 import { readSettings } from './config.ts'
 import { Ledger, ledgerSource } from './ledger.ts'
+import { Problem } from './problem.ts'
+import { SharedProducer } from './shared-producer.ts'
 import { Startup } from './startup.ts'
 
 main('rates-api', async () => {
@@ -40,11 +42,30 @@ main('rates-api', async () => {
   })
   lifecycle.defer('the management port', () => management.close())
 
+  const producer = new SharedProducer({ brokers: settings.KAFKA_BROKERS, clientId: 'rates-api', log })
+  lifecycle.defer('the producer', () => producer.close())
+
   let draining = false
-  const app = await createApp({ settings, log, registry: metrics.registry, pool, ledger, draining: () => draining })
+  const uploads = new AbortController()
+  const app = await createApp({
+    settings,
+    log,
+    registry: metrics.registry,
+    pool,
+    ledger,
+    producer,
+    stopping: uploads.signal,
+    draining: () => draining,
+  })
   lifecycle.defer('the HTTP server', async () => {
     await sleep(settings.DRAIN_DELAY_SECONDS * 1000)
+    // The last part of the time is for the uploads that did not get through: their batches are cancelled.
+    const timer = setTimeout(
+      () => uploads.abort(new Problem(503, 'The service is stopping.')),
+      settings.DRAIN_SECONDS * 800,
+    )
     await app.close()
+    clearTimeout(timer)
   })
   const port = await listen(app, settings.HOST, settings.PORT)
   log.info({ port, managementPort: management.port }, 'listening')

@@ -6,6 +6,7 @@ import { createPool } from '@rates/service/postgres'
 import { createApp } from './app.module.ts'
 import { readSettings } from './config.ts'
 import { Ledger, ledgerSource } from './ledger.ts'
+import { SharedProducer } from './shared-producer.ts'
 
 // No database is asked: the routes and their description are made without one.
 const url = 'postgres://nobody@127.0.0.1:1/none'
@@ -23,6 +24,8 @@ beforeAll(async () => {
     registry: metrics.registry,
     pool: createPool(url, { name: 'test', max: 1, log }),
     ledger: new Ledger(ledgerSource(url, 1), { publicUrl: '', logTemplate: undefined }),
+    producer: new SharedProducer({ brokers: ['127.0.0.1:1'], clientId: 'test', log }),
+    stopping: new AbortController().signal,
     draining: () => false,
     onRoute: (method, path) => served.push(`${method} ${path.replaceAll(/:(\w+)/g, '{$1}')}`),
   })

@@ -118,3 +118,12 @@ export const rowErrorsSchema = z
     ),
   })
   .meta({ id: 'RowErrors' })
+
+export const acceptedSchema = z
+  .strictObject({
+    id: z.string(),
+    dryRun: z.boolean(),
+    rows: z.int().meta({ description: 'Data rows that were received.' }),
+    links: z.strictObject({ self: z.string(), errors: z.string() }),
+  })
+  .meta({ id: 'Accepted' })

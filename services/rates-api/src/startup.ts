@@ -48,7 +48,14 @@ export class Startup {
     const { importDump } = await import('@rates/db/import-dump') // memory that others do without
     const { DATABASE_URL: databaseUrl, KAFKA_BROKERS: brokers, KAFKA_PREFIX: prefix } = this.#settings
     const { signal } = this.#stopping
-    const outcome = await importDump({ file, databaseUrl, kafka: { brokers, prefix }, log: this.#log, signal })
+    const outcome = await importDump({
+      file,
+      databaseUrl,
+      kafka: { brokers, prefix },
+      log: this.#log,
+      signal,
+      once: true,
+    })
     this.#log.info({ ...outcome }, 'imported')
   }
 

@@ -7,12 +7,16 @@ import { type Pool } from 'pg'
 import { createApp, listen } from './app.module.ts'
 import { readSettings } from './config.ts'
 import { Ledger, ledgerSource } from './ledger.ts'
+import { Problem } from './problem.ts'
+import { SharedProducer } from './shared-producer.ts'
 
 /** The service on a database of its own, for tests. */
 export interface TestApp {
   url: string
   app: NestFastifyApplication
   pool: Pool
+  /** Breaks off uploads as a stop does whose time is up. */
+  stop(): void
   get(path: string, headers?: Record<string, string>): Promise<{ status: number; body: unknown; type: string }>
   close(): Promise<void>
 }
@@ -30,13 +34,17 @@ export async function startTestApp(env: Record<string, string> = {}): Promise<Te
   const pool = createPool(settings.DATABASE_URL, { name: 'rates-api', max: 4, log })
   const links = { publicUrl: settings.PUBLIC_URL, logTemplate: settings.BATCH_LOG_TEMPLATE }
   const ledger = new Ledger(ledgerSource(settings.DATABASE_URL, 2), links)
-  const parts = { settings, log, registry: metrics.registry, pool, ledger, draining: () => false }
-  const app = await createApp(parts)
+  const producer = new SharedProducer({ brokers: settings.KAFKA_BROKERS, clientId: 'rates-api', log })
+  const stopping = new AbortController()
+  const { registry } = metrics
+  const draining = (): boolean => stopping.signal.aborted
+  const app = await createApp({ settings, log, registry, pool, ledger, producer, stopping: stopping.signal, draining })
   const url = `http://127.0.0.1:${await listen(app, '127.0.0.1', 0)}`
   return {
     url,
     app,
     pool,
+    stop: () => stopping.abort(new Problem(503, 'The service is stopping.')),
     async get(path, headers = {}) {
       const answer = await fetch(url + path, { headers })
       const text = await answer.text()
@@ -45,6 +53,7 @@ export async function startTestApp(env: Record<string, string> = {}): Promise<Te
     },
     async close() {
       await app.close()
+      await producer.close()
       await ledger.close()
       await pool.end()
       metrics.close()

@@ -1,0 +1,129 @@
+import { type IncomingMessage } from 'node:http'
+import { Readable, type Transform } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { createGunzip, createZstdDecompress } from 'node:zlib'
+import { Problem } from './problem.ts'
+
+export const ENCODINGS = ['identity', 'gzip', 'zstd'] as const
+export type Encoding = (typeof ENCODINGS)[number]
+
+export interface BodyLimits {
+  /** Of the content, once decompressed. */
+  maxBytes: number
+  /** Time without a byte after which the caller counts as gone. */
+  idleMs: number
+}
+
+/** Compressed content may be this many times larger; a price list shrinks to a fifth or a twentieth. */
+const MAX_RATIO = 200
+/** Below this the ratio does not matter: a small file of equal rows shrinks to nothing. */
+const RATIO_FROM_BYTES = 32 << 20
+
+/**
+ * The content of an upload as it comes, decompressed, in constant memory. Whatever is wrong with it is thrown as the
+ * Problem to answer with; so is the reason of `signal`. The request itself is never destroyed: its caller shall still
+ * read the answer.
+ */
+export async function* readBody(
+  request: IncomingMessage,
+  encoding: Encoding,
+  limits: BodyLimits,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  const received = { bytes: 0 }
+  const raw = receive(request, limits.idleMs, signal, received)
+  let total = 0
+  for await (const piece of encoding === 'identity' ? raw : decompress(raw, encoding)) {
+    total += piece.byteLength
+    if (total > limits.maxBytes) throw new Problem(413, `The content has more than ${limits.maxBytes} bytes.`)
+    if (total > RATIO_FROM_BYTES && total > received.bytes * MAX_RATIO) {
+      throw new Problem(413, `The content is more than ${MAX_RATIO} times as large as what was sent.`)
+    }
+    yield piece
+  }
+}
+
+/** The bytes as they come. They are asked for one piece at a time: a slow broker does not fill our memory. */
+async function* receive(
+  request: IncomingMessage,
+  idleMs: number,
+  signal: AbortSignal,
+  received: { bytes: number },
+): AsyncGenerator<Uint8Array> {
+  // Not the stream's own iterator: it would destroy the request, and the connection with it, where we stop early.
+  let piece: Uint8Array | undefined
+  let ended = false
+  let fault: Error | undefined
+  let wake: () => void = () => undefined
+  const onData = (data: Uint8Array): void => {
+    piece = data
+    request.pause()
+    wake()
+  }
+  const onEnd = (): void => {
+    ended = true
+    wake()
+  }
+  const onClose = (): void => {
+    if (!request.complete) fault ??= new Problem(400, 'The connection broke before the end of the content.')
+    wake()
+  }
+  const onAbort = (): void => {
+    fault ??= signal.reason as Error
+    wake()
+  }
+  request.on('data', onData).once('end', onEnd).once('close', onClose).on('error', onClose)
+  signal.addEventListener('abort', onAbort, { once: true })
+  if (signal.aborted) onAbort()
+  try {
+    for (;;) {
+      request.resume()
+      if (piece === undefined && !ended && fault === undefined) {
+        await new Promise<void>((resolve) => {
+          const timer = setTimeout(() => {
+            fault ??= new Problem(408, `Nothing came for ${idleMs / 1000} seconds.`)
+            resolve()
+          }, idleMs)
+          wake = () => {
+            clearTimeout(timer)
+            resolve()
+          }
+        })
+      }
+      if (fault !== undefined) throw fault
+      if (piece !== undefined) {
+        const taken: Uint8Array = piece
+        piece = undefined
+        received.bytes += taken.byteLength
+        yield taken
+      } else if (ended) return
+    }
+  } finally {
+    request.off('data', onData).off('end', onEnd).off('close', onClose)
+    signal.removeEventListener('abort', onAbort)
+  }
+}
+
+async function* decompress(raw: AsyncIterable<Uint8Array>, encoding: 'gzip' | 'zstd'): AsyncGenerator<Uint8Array> {
+  const unpack: Transform = encoding === 'gzip' ? createGunzip() : createZstdDecompress()
+  const fed = pipeline(Readable.from(raw, { objectMode: false }), unpack)
+  fed.catch(() => undefined) // the reader below meets the same error
+  try {
+    for await (const piece of unpack) yield piece as Uint8Array
+  } catch (error) {
+    const { code = '' } = error as { code?: string }
+    if (/^Z_|^ZSTD_|^ERR_.*ZSTD/.test(code)) throw new Problem(400, `The content is not ${encoding}, or not all of it.`)
+    throw error
+  }
+}
+
+/** How long the rest of a refused upload is read, so that its caller gets to the answer. */
+const LINGER_MS = 5000
+
+/** Lets the rest of a request run into nothing; ends its connection if that takes long. */
+export function discardRest(request: IncomingMessage): void {
+  if (request.complete) return
+  request.resume()
+  const timer = setTimeout(() => request.destroy(), LINGER_MS)
+  request.once('close', () => clearTimeout(timer)).once('end', () => clearTimeout(timer))
+}
