@@ -109,7 +109,8 @@ function textHeaders(headers: IHeaders | undefined): Map<string, string> {
   const map = new Map<string, string>()
   for (const [name, value] of Object.entries(headers ?? {})) {
     const one = Array.isArray(value) ? value[0] : value
-    if (one !== undefined) map.set(name, one.toString())
+    // A header may have no value; the types do not tell.
+    if (one !== undefined && (one as unknown) !== null) map.set(name, one.toString())
   }
   return map
 }

@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { chmod, mkdir, readdir, rm, statfs } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Missing } from '@rates/local/java'
 import { startKafka } from '@rates/local/kafka'
 import { startPostgres } from '@rates/local/postgres'
 import { endOrphans, isAlive } from '@rates/local/processes'
@@ -127,4 +128,8 @@ async function sweep() {
   }
 }
 
-await main()
+await main().catch((error: unknown) => {
+  if (!(error instanceof Missing)) throw error
+  process.stderr.write(`${error.message}\nTests take RATES_TEST_DATABASE_URL and RATES_TEST_BROKERS instead.\n`)
+  process.exitCode = 1
+})

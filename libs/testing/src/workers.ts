@@ -101,3 +101,28 @@ export async function startWorkerProcess(
   await said('worker started')
   return { name, pid: child.pid!, exited, signal: (signal) => void child.kill(signal), logged, said }
 }
+
+/** Holds every COPY of packs back, in the middle of its chunk's transaction. */
+export async function holdPacks(
+  line: Pick<Line, 'pool'>,
+): Promise<{ waiting(count: number): Promise<void>; release(): Promise<void> }> {
+  const client = await line.pool.connect()
+  await client.query('begin; lock table price_packs in share mode')
+  return {
+    waiting: async (count) => {
+      await eventually(
+        async () => {
+          const { rows } = await line.pool.query<{ n: number }>(
+            `select count(*)::int as n from pg_locks where not granted and relation = 'price_packs'::regclass`,
+          )
+          return rows[0]!.n === count
+        },
+        { within: 30_000, what: `${count} workers waiting in the middle of a chunk` },
+      )
+    },
+    async release() {
+      await client.query('commit')
+      client.release()
+    },
+  }
+}

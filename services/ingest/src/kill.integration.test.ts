@@ -2,8 +2,7 @@ import { describe, expect, it } from '@jest/globals'
 import { chunkRecords, csv, testBatch, type TestBatch } from '@rates/testing/batches'
 import { eventually } from '@rates/testing/eventually'
 import { backlog, factsOf, settled, startLine, succeeded, visible, type Line } from '@rates/testing/line'
-import { startWorkerProcess } from '@rates/testing/workers'
-import type pg from 'pg'
+import { holdPacks, startWorkerProcess } from '@rates/testing/workers'
 
 // Every test has a line of its own, and most of its time is the wait for a dead worker's session to end (6 s): they run
 // at the same time.
@@ -38,29 +37,6 @@ async function metric(port: number, name: string): Promise<number> {
   const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()
   const line = text.split('\n').find((each) => each.startsWith(`${name} `))
   return Number(line?.split(' ')[1] ?? 0)
-}
-
-/** Holds every COPY of packs back, in the middle of its chunk's transaction. */
-async function holdPacks(line: Line): Promise<{ waiting(count: number): Promise<void>; release(): Promise<void> }> {
-  const client: pg.PoolClient = await line.pool.connect()
-  await client.query('begin; lock table price_packs in share mode')
-  return {
-    waiting: async (count) => {
-      await eventually(
-        async () => {
-          const { rows } = await line.pool.query<{ n: number }>(
-            `select count(*)::int as n from pg_locks where not granted and relation = 'price_packs'::regclass`,
-          )
-          return rows[0]!.n === count
-        },
-        { within: 30_000, what: `${count} workers waiting in the middle of a chunk` },
-      )
-    },
-    async release() {
-      await client.query('commit')
-      client.release()
-    },
-  }
 }
 
 describe('a worker that dies', () => {

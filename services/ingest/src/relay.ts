@@ -16,17 +16,26 @@ interface OutboxRow {
   body: string
 }
 
+/** How long one topic's acknowledgement may keep the others waiting, and how long a topic that refused is left alone. */
+const PATIENCE_MILLISECONDS = 1_000
+const REST_MILLISECONDS = 2_000
+
 /**
  * Sends what stands in the outbox, in its order, at least once: a row is marked as sent after Kafka has acknowledged
- * it, so a crash in between repeats the record, with the same bytes and the same reply id.
+ * it, so a crash in between repeats the record, with the same bytes and the same reply id. A topic that takes none (it
+ * is not there, say) keeps no other topic's replies back.
  */
 export class OutboxRelay {
   private readonly pool: pg.Pool
   private readonly producer: Producer
+  private readonly log: Logger
+  /** Topics that are being sent to, or have refused a reply and rest. */
+  private readonly busy = new Set<string>()
 
-  constructor(pool: pg.Pool, producer: Producer) {
+  constructor(pool: pg.Pool, producer: Producer, log: Logger) {
     this.pool = pool
     this.producer = producer
+    this.log = log
   }
 
   /** @returns how many were sent */
@@ -34,14 +43,36 @@ export class OutboxRelay {
     const { rows } = await this.pool.query<OutboxRow>({
       name: 'outbox-unsent',
       text: `select no, reply_id as "replyId", topic, batch_id as "batchId", correlation_id as "correlationId", traceparent, body
-        from outbox where sent_at is null order by no limit ${TOGETHER}`,
+        from outbox where sent_at is null and topic <> all($1) order by no limit ${TOGETHER}`,
+      values: [[...this.busy]],
     })
-    if (rows.length === 0) return 0
-    await this.producer.send(rows.map(replyRecord))
-    await this.pool.query('update outbox set sent_at = clock_timestamp() where no = any($1)', [
-      rows.map(({ no }) => no),
-    ])
-    return rows.length
+    let sent = 0
+    const topics = [...new Set(rows.map(({ topic }) => topic))]
+    const sends = topics.map(async (topic) => {
+      const replies = rows.filter((row) => row.topic === topic)
+      if (await this.send(topic, replies)) sent += replies.length
+    })
+    let timer: NodeJS.Timeout | undefined
+    const patience = new Promise((resolve) => (timer = setTimeout(resolve, PATIENCE_MILLISECONDS)))
+    await Promise.race([Promise.all(sends), patience])
+    clearTimeout(timer)
+    return sent
+  }
+
+  private async send(topic: string, rows: OutboxRow[]): Promise<boolean> {
+    this.busy.add(topic)
+    try {
+      await this.producer.send(rows.map(replyRecord))
+      await this.pool.query('update outbox set sent_at = clock_timestamp() where no = any($1)', [
+        rows.map(({ no }) => no),
+      ])
+      this.busy.delete(topic)
+      return true
+    } catch (error) {
+      this.log.warn({ err: error, topic, replies: rows.length }, 'replies were not sent: trying again later')
+      setTimeout(() => this.busy.delete(topic), REST_MILLISECONDS).unref()
+      return false
+    }
   }
 }
 

@@ -80,7 +80,7 @@ export async function startWorker(settings: Settings, log: Logger, lifecycle: Li
 
   function startRelay(): void {
     const lease = new Lease(pool, `${settings.KAFKA_PREFIX}relay`, settings.WORKER_NAME, log)
-    const relay = new OutboxRelay(pool, producer)
+    const relay = new OutboxRelay(pool, producer, log)
     lease.start()
     lifecycle.defer('relay lease', () => lease.stop())
     const loop = whileLeader(lease, 'relay', 100, log, async () => {

@@ -67,7 +67,7 @@ class AppModule {
       idleMs: settings.UPLOAD_IDLE_SECONDS * 1000,
       atOnce: settings.UPLOADS_AT_ONCE,
       replyTopics,
-      stopping,
+      signal: stopping,
       draining,
     }
     return {

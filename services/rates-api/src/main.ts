@@ -8,7 +8,7 @@ import { createPool } from '@rates/service/postgres'
 import { createApp, listen } from './app.module.ts'
 import { readSettings } from './config.ts'
 import { Ledger, ledgerSource } from './ledger.ts'
-import { Problem } from './problem.ts'
+import { stopping } from './problem.ts'
 import { SharedProducer } from './shared-producer.ts'
 import { Startup } from './startup.ts'
 
@@ -60,10 +60,7 @@ main('rates-api', async () => {
   lifecycle.defer('the HTTP server', async () => {
     await sleep(settings.DRAIN_DELAY_SECONDS * 1000)
     // The last part of the time is for the uploads that did not get through: their batches are cancelled.
-    const timer = setTimeout(
-      () => uploads.abort(new Problem(503, 'The service is stopping.')),
-      settings.DRAIN_SECONDS * 800,
-    )
+    const timer = setTimeout(() => uploads.abort(stopping()), settings.DRAIN_SECONDS * 800)
     await app.close()
     clearTimeout(timer)
   })

@@ -32,3 +32,6 @@ export function problemDocument(problem: { status: number; message: string; exte
   const { status, message, extensions } = problem
   return { type: 'about:blank', title: STATUS_CODES[status] ?? 'Error', status, detail: message, ...extensions }
 }
+
+/** Whoever asks again reaches another instance. */
+export const stopping = (): Problem => new Problem(503, 'The service is stopping.', { headers: { 'retry-after': '2' } })

@@ -7,10 +7,10 @@ import { type Pool } from 'pg'
 import { createApp, listen } from './app.module.ts'
 import { readSettings } from './config.ts'
 import { Ledger, ledgerSource } from './ledger.ts'
-import { Problem } from './problem.ts'
+import { stopping } from './problem.ts'
 import { SharedProducer } from './shared-producer.ts'
 
-/** The service on a database of its own, for tests. */
+/** The service for tests, on a database of its own unless they name one. */
 export interface TestApp {
   url: string
   app: NestFastifyApplication
@@ -22,9 +22,9 @@ export interface TestApp {
 }
 
 export async function startTestApp(env: Record<string, string> = {}): Promise<TestApp> {
-  const database = await createTestDatabase()
+  const database = env['DATABASE_URL'] === undefined ? await createTestDatabase() : undefined
   const settings = readSettings({
-    DATABASE_URL: database.url,
+    DATABASE_URL: database?.url,
     KAFKA_BROKERS: '127.0.0.1:1',
     LOG_LEVEL: 'fatal',
     ...env,
@@ -35,16 +35,16 @@ export async function startTestApp(env: Record<string, string> = {}): Promise<Te
   const links = { publicUrl: settings.PUBLIC_URL, logTemplate: settings.BATCH_LOG_TEMPLATE }
   const ledger = new Ledger(ledgerSource(settings.DATABASE_URL, 2), links)
   const producer = new SharedProducer({ brokers: settings.KAFKA_BROKERS, clientId: 'rates-api', log })
-  const stopping = new AbortController()
+  const aborted = new AbortController()
   const { registry } = metrics
-  const draining = (): boolean => stopping.signal.aborted
-  const app = await createApp({ settings, log, registry, pool, ledger, producer, stopping: stopping.signal, draining })
+  const draining = (): boolean => aborted.signal.aborted
+  const app = await createApp({ settings, log, registry, pool, ledger, producer, stopping: aborted.signal, draining })
   const url = `http://127.0.0.1:${await listen(app, '127.0.0.1', 0)}`
   return {
     url,
     app,
     pool,
-    stop: () => stopping.abort(new Problem(503, 'The service is stopping.')),
+    stop: () => aborted.abort(stopping()),
     async get(path, headers = {}) {
       const answer = await fetch(url + path, { headers })
       const text = await answer.text()
@@ -57,7 +57,7 @@ export async function startTestApp(env: Record<string, string> = {}): Promise<Te
       await ledger.close()
       await pool.end()
       metrics.close()
-      await database.drop()
+      await database?.drop()
     },
   }
 }

@@ -17,7 +17,7 @@ export interface BodyLimits {
 /** Compressed content may be this many times larger; a price list shrinks to a fifth or a twentieth. */
 const MAX_RATIO = 200
 /** Below this the ratio does not matter: a small file of equal rows shrinks to nothing. */
-const RATIO_FROM_BYTES = 32 << 20
+const RATIO_FROM_BYTES = 16 << 20
 
 /**
  * The content of an upload as it comes, decompressed, in constant memory. Whatever is wrong with it is thrown as the
@@ -123,7 +123,10 @@ const LINGER_MS = 5000
 /** Lets the rest of a request run into nothing; ends its connection if that takes long. */
 export function discardRest(request: IncomingMessage): void {
   if (request.complete) return
+  const { socket } = request // the request itself hears of nothing any more once it is answered
+  const timer = setTimeout(() => {
+    if (!request.complete) socket.destroy()
+  }, LINGER_MS).unref()
+  socket.once('close', () => clearTimeout(timer))
   request.resume()
-  const timer = setTimeout(() => request.destroy(), LINGER_MS)
-  request.once('close', () => clearTimeout(timer)).once('end', () => clearTimeout(timer))
 }

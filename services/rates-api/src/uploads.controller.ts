@@ -5,7 +5,7 @@ import { type FastifyReply, type FastifyRequest } from 'fastify'
 import { v7 as uuidv7 } from 'uuid'
 import { z } from 'zod'
 import { batchLinks } from './batch-view.ts'
-import { Problem } from './problem.ts'
+import { Problem, stopping } from './problem.ts'
 import { readParameters, Route } from './route.ts'
 import { acceptedSchema, problemSchema } from './schemas.ts'
 import { discardRest, ENCODINGS, readBody, type Encoding } from './upload-body.ts'
@@ -18,7 +18,7 @@ export interface UploadSettings {
   atOnce: number
   replyTopics: readonly string[]
   /** Aborted when the process cannot wait for uploads any longer. */
-  stopping: AbortSignal
+  signal: AbortSignal
   draining: () => boolean
 }
 export const UPLOAD_SETTINGS = Symbol('upload settings')
@@ -29,7 +29,6 @@ const header = (description: string): z.ZodOptional<z.ZodString> => z.string().o
 const uploadHeaders = z.object({
   'idempotency-key': z
     .string()
-    // eslint-disable-next-line no-control-regex
     .regex(/^[^\u0000-\u001f\u007f]{1,255}$/, 'is not 1 to 255 characters without control characters')
     .optional()
     .meta({ description: 'The same key with the same content, whatever its order or format, is the same batch.' }),
@@ -109,9 +108,9 @@ export class UploadsController {
   async upload(@Req() request: FastifyRequest, @Res() reply: FastifyReply, @Query() query: unknown): Promise<void> {
     const { draining, atOnce } = this.#settings
     try {
-      if (draining() || this.#going >= atOnce) {
-        const detail = draining() ? 'The service is stopping.' : `${atOnce} uploads are going on already.`
-        throw new Problem(503, detail, { headers: { 'retry-after': '2' } })
+      if (draining()) throw stopping()
+      if (this.#going >= atOnce) {
+        throw new Problem(503, `${atOnce} uploads are going on already.`, { headers: { 'retry-after': '2' } })
       }
       this.#going++
       try {
@@ -126,7 +125,7 @@ export class UploadsController {
   }
 
   async #take(request: FastifyRequest, reply: FastifyReply, query: unknown): Promise<void> {
-    const { publicUrl, maxBytes, idleMs, stopping } = this.#settings
+    const { publicUrl, maxBytes, idleMs, signal } = this.#settings
     const given = { ...fromQuery(query), ...readParameters(uploadHeaders, request.headers) }
     const { 'idempotency-key': idempotencyKey, ...wire } = given
     const headers = this.#batchHeaders(wire, request.headers['traceparent'])
@@ -135,7 +134,7 @@ export class UploadsController {
     if (encoding === 'identity' && Number(request.headers['content-length'] ?? 0) > maxBytes) {
       throw new Problem(413, `The content has more than ${maxBytes} bytes.`)
     }
-    const body = readBody(request.raw, encoding, { maxBytes, idleMs }, stopping)
+    const body = readBody(request.raw, encoding, { maxBytes, idleMs }, signal)
     const { id, dryRun, rows, ended } = await this.#uploads.take({ headers, format, body, idempotencyKey })
     const links = batchLinks(id, dryRun, publicUrl)
     if (!ended) void reply.header('retry-after', '1')

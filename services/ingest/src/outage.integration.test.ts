@@ -1,0 +1,129 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { chunkRecords, csv, testBatch } from '@rates/testing/batches'
+import { eventually } from '@rates/testing/eventually'
+import { startFaultProxy, type FaultProxy } from '@rates/testing/fault-proxy'
+import { backlog, factsOf, settled, startLine, succeeded, type Line } from '@rates/testing/line'
+import { holdPacks } from '@rates/testing/workers'
+import { startTestWorker } from './test-worker.ts'
+
+// PostgreSQL answers late, not at all, or goes away.
+
+describe('between a worker and PostgreSQL', () => {
+  let line: Line
+  let proxy: FaultProxy
+  beforeAll(async () => {
+    line = await startLine({ partitions: 1 })
+    proxy = await startFaultProxy(line.databaseUrl)
+    line.defer(() => proxy.close())
+    await startTestWorker(line, { DATABASE_URL: proxy.url })
+  })
+  afterAll(() => line.close())
+
+  // The commits of a batch of three chunks: one a chunk, then the publication.
+  const commits = [0, 1, 2, 3].flatMap((skip) => [['answer', skip] as const, ['request', skip] as const])
+  it.each(commits)('the %s of COMMIT is lost after %i others of a batch: applied exactly once', async (lost, skip) => {
+    const batch = testBatch(90)
+    const records = await chunkRecords(line.topics.bulk, { batchId: batch.id }, batch.lines, {
+      chunks: 3,
+      total: 'last',
+    })
+    const cut = proxy.cutCommit(lost, skip)
+    await line.send(records)
+    await cut
+    await line.reply(batch.id)
+    await settled(line)
+    expect(await factsOf(line, batch)).toEqual(succeeded(batch))
+  })
+
+  it.each(['answer', 'request'] as const)(
+    'the %s of a small batch’s COMMIT is lost: applied exactly once',
+    async (lost) => {
+      const batch = testBatch(90)
+      const cut = proxy.cutCommit(lost)
+      await line.send([{ topic: line.topics.batches, headers: { 'batch-id': batch.id }, value: csv(batch.lines) }])
+      await cut
+      await line.reply(batch.id)
+      await settled(line)
+      expect(await factsOf(line, batch)).toEqual(succeeded(batch))
+    },
+  )
+
+  it('no connection at all for a while: the worker waits, and lives', async () => {
+    const batch = testBatch(90)
+    const records = await chunkRecords(line.topics.bulk, { batchId: batch.id }, batch.lines, {
+      chunks: 3,
+      total: 'last',
+    })
+    await line.send(records.slice(0, 1))
+    await eventually(
+      async () =>
+        (
+          await line.pool.query('select from batch_chunks c join batches b on b.no = c.batch_no where b.id = $1', [
+            batch.id,
+          ])
+        ).rowCount === 1,
+    )
+    proxy.down()
+    await line.send(records.slice(1))
+    await line.pool.query('select pg_sleep(1)')
+    proxy.up()
+    await line.reply(batch.id)
+    await settled(line)
+    expect(await factsOf(line, batch)).toEqual(succeeded(batch))
+  })
+})
+
+describe('a time limit during an outage', () => {
+  let line: Line
+  beforeAll(async () => {
+    line = await startLine({ partitions: 1 })
+    await startTestWorker(line, { CHUNK_TIMEOUT_SECONDS: '1' })
+  })
+  afterAll(() => line.close())
+
+  const small = (batch: { id: string; lines: string[] }) => ({
+    topic: line.topics.batches,
+    headers: { 'batch-id': batch.id },
+    value: csv(batch.lines),
+  })
+  const stateOf = async (id: string): Promise<string> =>
+    (await line.pool.query<{ state: string }>('select state from batches where id = $1', [id])).rows[0]!.state
+
+  it('fails no batch whose chunks lie in the topic unread', async () => {
+    const [late, blocking] = [testBatch(40), testBatch(10)]
+    const [first, second] = await chunkRecords(line.topics.batches, { batchId: late.id }, late.lines, { chunks: 2 })
+    await line.send([first!])
+    await eventually(async () => (await stateOf(late.id)) === 'open')
+    await eventually(async () => (await backlog(line)) === 0n)
+    const packs = await holdPacks(line)
+    await line.send([small(blocking), second!])
+    await packs.waiting(1)
+    await line.pool.query('select pg_sleep(3)') // the limit, and two rounds of the sweeper
+    expect(await stateOf(late.id)).toBe('open')
+    await packs.release()
+    await line.reply(late.id)
+    expect(await factsOf(line, late)).toEqual(succeeded(late))
+  })
+
+  it('fails one whose partitions were all read past the limit, though more lies in them', async () => {
+    const [lost, before, past, after] = [testBatch(40), testBatch(10), testBatch(10), testBatch(10)]
+    past.lines[0] = 'bad, so that it has no packs to store'
+    const [first] = await chunkRecords(line.topics.batches, { batchId: lost.id }, lost.lines, { chunks: 2 })
+    const early = await holdPacks(line)
+    await line.send([small(before), first!])
+    await early.waiting(1)
+    await line.pool.query('select pg_sleep(1.2)')
+    await line.send([small(past), small(after)])
+    // PostgreSQL gives locks in the order in which they are asked for: this one comes after the batch that waits.
+    const late = holdPacks(line)
+    await early.waiting(2)
+    await early.release()
+    const packs = await late
+    await packs.waiting(1)
+    expect(await line.reply(lost.id)).toMatchObject({ error: { code: 'incomplete', missingChunks: [1] } })
+    await packs.waiting(1)
+    await packs.release()
+    await line.reply(after.id)
+    await settled(line)
+  })
+})

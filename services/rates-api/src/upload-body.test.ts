@@ -1,0 +1,110 @@
+import { once } from 'node:events'
+import { createServer, request as httpRequest, type IncomingMessage, type Server } from 'node:http'
+import { type AddressInfo } from 'node:net'
+import { gzipSync } from 'node:zlib'
+import { afterEach, describe, expect, it } from '@jest/globals'
+import { discardRest, readBody, type BodyLimits, type Encoding } from './upload-body.ts'
+
+let server: Server | undefined
+afterEach(() => {
+  server?.closeAllConnections()
+  server?.close()
+})
+
+/** A server that reads bodies as `read` does, and the URL to send them to. */
+async function serve(read: (request: IncomingMessage) => Promise<string>): Promise<string> {
+  server = createServer((request, response) => {
+    read(request)
+      .catch((error: Error) => {
+        discardRest(request)
+        return error.message
+      })
+      .then(
+        (text) => response.end(text),
+        () => undefined,
+      )
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+const limits: BodyLimits = { maxBytes: 1 << 20, idleMs: 200 }
+async function all(
+  request: IncomingMessage,
+  encoding: Encoding = 'identity',
+  signal = new AbortController().signal,
+): Promise<string> {
+  const pieces: Uint8Array[] = []
+  for await (const piece of readBody(request, encoding, limits, signal)) pieces.push(piece)
+  return String(Buffer.concat(pieces).length)
+}
+const send = async (url: string, body: Uint8Array): Promise<string> =>
+  (await fetch(url, { method: 'POST', body: body as Uint8Array<ArrayBuffer> })).text()
+
+describe('the body of an upload', () => {
+  it('is read to its end', async () => {
+    const url = await serve((request) => all(request))
+    for (const size of [0, 1, 65_536, 1_000_000]) expect(await send(url, Buffer.alloc(size))).toBe(String(size))
+  })
+
+  it('is decompressed', async () => {
+    const url = await serve((request) => all(request, 'gzip'))
+    expect(await send(url, gzipSync(Buffer.alloc(1_000_000)))).toBe('1000000')
+  })
+
+  it('is not read faster than it is taken', async () => {
+    let read = 0
+    const url = await serve(async (request) => {
+      for await (const piece of readBody(request, 'identity', limits, new AbortController().signal)) {
+        read += piece.length
+        await new Promise((resolve) => setTimeout(resolve, 400)) // longer than a caller may be silent
+        break
+      }
+      await new Promise((resolve) => setTimeout(resolve, 100))
+      return `stopped after ${read}`
+    })
+    const request = httpRequest(url, { method: 'POST' })
+    request.on('error', () => undefined)
+    const pump = (): void => {
+      while (request.write(Buffer.alloc(65_536)));
+      request.once('drain', pump)
+    }
+    pump()
+    const [response] = (await once(request, 'response')) as [IncomingMessage]
+    const [text] = (await once(response.setEncoding('utf8'), 'data')) as [string]
+    expect(text).toBe(`stopped after ${read}`)
+    expect(read).toBeLessThanOrEqual(65_536)
+    request.destroy()
+  })
+
+  it('ends with a problem where nothing comes, and the answer is read', async () => {
+    const url = await serve((request) => all(request))
+    const request = httpRequest(url, { method: 'POST' })
+    request.write('x')
+    const [response] = (await once(request, 'response')) as [IncomingMessage]
+    expect((await once(response.setEncoding('utf8'), 'data'))[0]).toBe('Nothing came for 0.2 seconds.')
+    request.destroy()
+  })
+
+  it('ends with a problem where the connection breaks', async () => {
+    const ended = Promise.withResolvers<string>()
+    const url = await serve((request) => all(request).catch((error: Error) => (ended.resolve(error.message), '')))
+    const request = httpRequest(url, { method: 'POST' })
+    request.on('error', () => undefined)
+    request.write('x')
+    await once(server!, 'request')
+    request.destroy()
+    expect(await ended.promise).toBe('The connection broke before the end of the content.')
+  })
+
+  it('ends with the reason of its signal', async () => {
+    const url = await serve((request) => all(request, 'identity', AbortSignal.abort(new Error('no more'))))
+    expect(await send(url, Buffer.alloc(1))).toBe('no more')
+  })
+
+  it('that is refused is still taken in, so that its caller gets to the answer', async () => {
+    const url = await serve((request) => all(request))
+    expect(await send(url, Buffer.alloc(20 << 20))).toBe('The content has more than 1048576 bytes.')
+  })
+})
