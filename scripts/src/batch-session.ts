@@ -50,7 +50,7 @@ export class BatchSession {
 
   /** Ends the batch if it has not ended. A dry run has no control record of its own: it is left to its time limit. */
   async cancel(): Promise<void> {
-    await Promise.resolve(cancelBatch)
+    if (!this.batch.dryRun) await cancelBatch(this.producer, this.topics, this.batch.batchId)
   }
 
   async close(): Promise<void> {

@@ -107,13 +107,16 @@ describe('a time limit during an outage', () => {
 
   it('fails one whose partitions were all read past the limit, though more lies in them', async () => {
     const [lost, before, past, after] = [testBatch(40), testBatch(10), testBatch(10), testBatch(10)]
-    past.lines[0] = 'bad, so that it has no packs to store'
+    past.lines[0] = 'bad, so that there are no packs to store'
+    const [pastIt] = await chunkRecords(line.topics.batches, { batchId: past.id }, past.lines, { chunks: 2 })
     const [first] = await chunkRecords(line.topics.batches, { batchId: lost.id }, lost.lines, { chunks: 2 })
+    await line.send([first!])
+    await eventually(async () => (await stateOf(lost.id)) === 'open', { every: 10 })
     const early = await holdPacks(line)
-    await line.send([small(before), first!])
+    await line.send([small(before)])
     await early.waiting(1)
     await line.pool.query('select pg_sleep(1.2)')
-    await line.send([small(past), small(after)])
+    await line.send([pastIt!, small(after)])
     // PostgreSQL gives locks in the order in which they are asked for: this one comes after the batch that waits.
     const late = holdPacks(line)
     await early.waiting(2)
