@@ -47,12 +47,25 @@ export default tseslint.config(
     files: ['libs/service/src/**/*.ts'],
     ignores: ['libs/service/src/nest/**'],
     rules: {
-      'no-restricted-imports': ['error', { patterns: [{ regex: '^@nestjs/|services/', message: 'Nest lives in services and in libs/service/src/nest.' }] }],
+      'no-restricted-imports': [
+        'error',
+        {
+          patterns: [{ regex: '^@nestjs/|services/', message: 'Nest lives in services and in libs/service/src/nest.' }],
+        },
+      ],
     },
   },
   {
     files: ['**/*.ts'],
     ignores: ['libs/service/src/kafka.ts', 'libs/service/src/kafka-codecs.ts', '**/*.test.ts'],
-    rules: { 'no-restricted-syntax': ['error', { selector: "ImportDeclaration[source.value='kafkajs']", message: 'kafkajs stays behind libs/service/src/kafka.ts.' }] },
+    rules: {
+      'no-restricted-syntax': [
+        'error',
+        {
+          selector: "ImportDeclaration[source.value='kafkajs']",
+          message: 'kafkajs stays behind libs/service/src/kafka.ts.',
+        },
+      ],
+    },
   },
 )

@@ -19,7 +19,13 @@ const servers = {
 
 export default {
   coverageProvider: 'v8',
-  collectCoverageFrom: ['{libs,services}/*/src/**/*.ts', 'db/src/**/*.ts', 'scripts/src/**/*.ts', '!**/*.test.ts', '!**/main.ts'],
+  collectCoverageFrom: [
+    '{libs,services}/*/src/**/*.ts',
+    'db/src/**/*.ts',
+    'scripts/src/**/*.ts',
+    '!**/*.test.ts',
+    '!**/main.ts',
+  ],
   maxWorkers: 2,
   testTimeout: 60_000,
   projects: [

@@ -10,7 +10,9 @@ let failures = 0
 const check = (what, actual, expected) => {
   const ok = JSON.stringify(actual) === JSON.stringify(expected)
   if (!ok) failures++
-  console.log(`${ok ? 'ok  ' : 'FAIL'} ${what}${ok ? '' : `\n     is       ${JSON.stringify(actual)}\n     expected ${JSON.stringify(expected)}`}`)
+  console.log(
+    `${ok ? 'ok  ' : 'FAIL'} ${what}${ok ? '' : `\n     is       ${JSON.stringify(actual)}\n     expected ${JSON.stringify(expected)}`}`,
+  )
 }
 const run = (command, args, input) =>
   new Promise((resolve) => {
@@ -28,7 +30,8 @@ system.stdout.on('data', (data) => {
   process.stdout.write(data)
 })
 const exited = new Promise((resolve) => system.once('exit', resolve))
-const state = () => (existsSync('.rates/state.json') ? JSON.parse(readFileSync('.rates/state.json', 'utf8')) : undefined)
+const state = () =>
+  existsSync('.rates/state.json') ? JSON.parse(readFileSync('.rates/state.json', 'utf8')) : undefined
 const ready = async () => {
   for (const deadline = Date.now() + 300_000; Date.now() < deadline; await sleep(500)) {
     if (/Ctrl-C stops/.test(terminal) && state()?.phase === 'running') return state().url
@@ -53,21 +56,33 @@ try {
         { count: 3, day: '2021-01-30', price: 1154.3333333333333 },
       ],
     })
-    check('fewer than three prices', await get('/rates?date_from=2021-1-22&date_to=2021-01-22&orig_code=CNNBO&dest_code=NOTAE'), {
-      rates: [{ count: 2, day: '2021-01-22', price: null }],
-    })
-    check('regions', await get('/rates?date_from=2021-01-01&date_to=2021-01-04&orig_code=china_main&dest_code=northern_europe'), {
-      rates: [
-        { count: 1801, day: '2021-01-04', price: 1455.9205996668518 },
-        { count: 1833, day: '2021-01-03', price: 1462.6623022367703 },
-        { count: 1833, day: '2021-01-02', price: 1462.5979268957992 },
-        { count: 1833, day: '2021-01-01', price: 1462.6830332787779 },
-      ],
-    })
+    check(
+      'fewer than three prices',
+      await get('/rates?date_from=2021-1-22&date_to=2021-01-22&orig_code=CNNBO&dest_code=NOTAE'),
+      {
+        rates: [{ count: 2, day: '2021-01-22', price: null }],
+      },
+    )
+    check(
+      'regions',
+      await get('/rates?date_from=2021-01-01&date_to=2021-01-04&orig_code=china_main&dest_code=northern_europe'),
+      {
+        rates: [
+          { count: 1801, day: '2021-01-04', price: 1455.9205996668518 },
+          { count: 1833, day: '2021-01-03', price: 1462.6623022367703 },
+          { count: 1833, day: '2021-01-02', price: 1462.5979268957992 },
+          { count: 1833, day: '2021-01-01', price: 1462.6830332787779 },
+        ],
+      },
+    )
     check('ports', (await get('/ports')).ports.filter(({ code }) => code === 'CNGGZ').length, 1)
     // A batch by a producer that knows nothing of us.
     const prices = [10, 20, 33].map((price) => ({ orig_code: 'CNGGZ', dest_code: 'EETLL', day: '2030-05-05', price }))
-    await run('npm', ['run', 'kafka', '--', 'console-producer', '--topic', 'rates.batches'], `${JSON.stringify({ prices })}\n`)
+    await run(
+      'npm',
+      ['run', 'kafka', '--', 'console-producer', '--topic', 'rates.batches'],
+      `${JSON.stringify({ prices })}\n`,
+    )
     let rates
     for (let i = 0; i < 100; i++) {
       ;({ rates } = await get('/rates?date_from=2030-05-05&date_to=2030-05-05&orig_code=CNGGZ&dest_code=EETLL'))

@@ -48,9 +48,9 @@ export class BatchSession {
     }
   }
 
-  /** Ends the batch if it has not ended. A dry run has no control record of its own: it is left to its time limit. */
+  /** Ends the batch if it has not ended. */
   async cancel(): Promise<void> {
-    if (!this.batch.dryRun) await cancelBatch(this.producer, this.topics, this.batch.batchId)
+    await cancelBatch(this.producer, this.topics, this.batch)
   }
 
   async close(): Promise<void> {

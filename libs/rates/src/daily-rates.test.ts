@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
 import { DayTotals, dailyRates } from './daily-rates.ts'
+import { formatDay } from './rates-query.ts'
 
 describe('daily rates', () => {
   it('come for every day, the newest first', () => {
@@ -15,6 +16,18 @@ describe('daily rates', () => {
       { count: 2, day: '2021-01-02', price: null },
       { count: 3, day: '2021-01-01', price: 1154.3333333333333 },
     ])
+  })
+
+  it('name every day, across leap years and centuries', () => {
+    for (const [from, to] of [
+      [-719162, -718000],
+      [18262, 18700],
+      [47000, 48000],
+      [2932000, 2932896],
+    ] as const) {
+      const days = Array.from({ length: to - from + 1 }, (_, i) => formatDay(to - i))
+      expect(dailyRates(new DayTotals(from, to)).map(({ day }) => day)).toEqual(days)
+    }
   })
 
   it('are none for a range that ends before it begins', () => {

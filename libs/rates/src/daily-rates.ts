@@ -53,13 +53,22 @@ export class DayTotals {
   }
 }
 
+const TWO_DIGITS = Array.from({ length: 32 }, (_, number) => String(number).padStart(2, '0'))
+
 /** One entry for every day of the range, the newest first. */
 export function dailyRates(totals: DayTotals): DailyRate[] {
   const rates: DailyRate[] = []
+  let month = '' // as 2021-01-; a date is made once a month, for most answers are made of dates
+  let dayOfMonth = 0
   for (let day = totals.from + totals.length - 1; day >= totals.from; day--) {
+    if (dayOfMonth === 0) {
+      const date = formatDay(day)
+      month = date.slice(0, 8)
+      dayOfMonth = Number(date.slice(8))
+    }
     const count = totals.count(day)
     const price = count < MIN_PRICES ? null : average(totals.sum(day), count)
-    rates.push({ count: count === 0 ? null : count, day: formatDay(day), price })
+    rates.push({ count: count === 0 ? null : count, day: month + TWO_DIGITS[dayOfMonth--]!, price })
   }
   return rates
 }

@@ -89,7 +89,10 @@ describe('readEnvelope', () => {
   })
 
   it('reads a cancellation', () => {
-    expect(read({ control: 'cancel', 'batch-id': 'b1' })).toEqual({ kind: 'cancel', batchId: 'b1' })
+    expect(read({ control: 'cancel', 'batch-id': 'b1', source: 'acme' })).toMatchObject({
+      kind: 'cancel',
+      batch: { batchId: 'b1', source: 'acme', dryRun: false },
+    })
   })
 
   it('never throws on any headers', () => {

@@ -46,7 +46,8 @@ export type Envelope =
       /** Says that it is for us: without it a body that cannot be read is nobody's batch. */
       addressed: boolean
     }
-  | { kind: 'cancel'; batchId: string }
+  /** Ends a batch that is not finished, also before its first chunk; its headers are the batch's. */
+  | { kind: 'cancel'; batch: BatchHeaders }
   /** `batchId` and `replyTo` are there if they could be read, so that the sender can be told. */
   | {
       kind: 'fault'
@@ -101,10 +102,7 @@ export function readEnvelope(headers: ReadonlyMap<string, string>): Envelope {
   try {
     const batchId = text('batch-id', BATCH_ID, '1 to 128 of A-Z a-z 0-9 . _ : -')
     const control = oneOf('control', ['cancel'] as const)
-    if (control !== undefined) {
-      if (batchId === undefined) throw new Fault('batch-id', '', 'control needs it')
-      return { kind: 'cancel', batchId }
-    }
+    if (control !== undefined && batchId === undefined) throw new Fault('batch-id', '', 'control needs it')
     const deadline = text('deadline', DEADLINE, 'a time of RFC 3339 in UTC, as 2026-11-21T08:00:00Z')
     if (deadline !== undefined && Number.isNaN(Date.parse(deadline))) {
       throw new Fault('deadline', deadline, 'a time of RFC 3339 in UTC, as 2026-11-21T08:00:00Z')
@@ -121,6 +119,7 @@ export function readEnvelope(headers: ReadonlyMap<string, string>): Envelope {
       dryRun: oneOf('dry-run', ['true', 'false'] as const) === 'true',
       traceparent: text('traceparent', TRACEPARENT, 'a W3C traceparent'),
     }
+    if (control !== undefined && batchId !== undefined) return { kind: 'cancel', batch: { ...batch, batchId } }
     const rows = count('rows', 0, MAX_CHUNK_ROWS)
     const sha256 = text('sha256', SHA256, '64 hexadecimal digits')?.toLowerCase()
     const contentType = oneOf('content-type', ['text/csv', 'application/x-ndjson', 'application/json'] as const)

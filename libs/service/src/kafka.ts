@@ -70,38 +70,70 @@ function client({ brokers, clientId, log }: KafkaSettings): kafkajs.Kafka {
   })
 }
 
+/**
+ * kafkajs takes the sequence numbers of a failed request back, though the broker may have stored it: what goes to that
+ * partition next is then acknowledged as a repetition, and dropped. So one request at a time, whose retries go to the
+ * same partitions, and after one that failed for good a new producer.
+ */
 export async function connectProducer(settings: KafkaSettings): Promise<Producer> {
-  const producer = client(settings).producer({
-    idempotent: true,
-    maxInFlightRequests: 1,
-    allowAutoTopicCreation: false,
-    createPartitioner: roundRobin,
-  })
-  await producer.connect()
+  const connect = async (): Promise<kafkajs.Producer> => {
+    const producer = client(settings).producer({
+      idempotent: true,
+      maxInFlightRequests: 1,
+      allowAutoTopicCreation: false,
+      createPartitioner: roundRobin,
+    })
+    await producer.connect()
+    return producer
+  }
+  let producer: kafkajs.Producer | undefined = await connect()
+  const sendNow = async (topicMessages: kafkajs.TopicMessages[]): Promise<void> => {
+    const current = (producer ??= await connect())
+    try {
+      await current.sendBatch({ acks: -1, topicMessages })
+    } catch (error) {
+      producer = undefined
+      void within(5, current.disconnect())
+      throw error
+    }
+  }
+  let last: Promise<void> = Promise.resolve()
   return {
-    async send(records) {
-      const byTopic = new Map<string, { value: Buffer | null; headers: Record<string, string> }[]>()
+    send(records) {
+      const byTopic = new Map<string, kafkajs.Message[]>()
       for (const { topic, headers, value } of records) {
         const messages = byTopic.get(topic) ?? []
         byTopic.set(topic, messages)
         messages.push({ headers, value: value && Buffer.from(value.buffer, value.byteOffset, value.byteLength) })
       }
-      await producer.sendBatch({
-        acks: -1,
-        topicMessages: [...byTopic].map(([topic, messages]) => ({ topic, messages })),
-      })
+      const sent = last.then(() => sendNow([...byTopic].map(([topic, messages]) => ({ topic, messages }))))
+      last = sent.catch(() => undefined)
+      return sent
     },
-    close: () => within(5, producer.disconnect()),
+    async close() {
+      await within(
+        5,
+        last.then(() => producer?.disconnect()),
+      )
+    },
   }
 }
 
-/** Chunks carry no key: they go round the partitions, so that all workers take part in a large batch. */
+/**
+ * Chunks carry no key: they go round the partitions, so that all workers take part in a large batch. A message keeps its
+ * partition: kafkajs asks again for each retry.
+ */
 const roundRobin: kafkajs.ICustomPartitioner = () => {
   const next = new Map<string, number>()
-  return ({ topic, partitionMetadata }) => {
+  const chosen = new WeakMap<kafkajs.Message, number>()
+  return ({ topic, partitionMetadata, message }) => {
+    const before = chosen.get(message)
+    if (before !== undefined) return before
     const turn = next.get(topic) ?? Math.floor(Math.random() * partitionMetadata.length)
     next.set(topic, (turn + 1) % partitionMetadata.length)
-    return partitionMetadata[turn % partitionMetadata.length]!.partitionId
+    const { partitionId } = partitionMetadata[turn % partitionMetadata.length]!
+    chosen.set(message, partitionId)
+    return partitionId
   }
 }
 
@@ -289,25 +321,24 @@ export async function tailTopic(
   const groupId = `tail-${randomUUID()}`
   const admin = kafka.admin()
   await admin.connect()
-  const ends = await admin.fetchTopicOffsets(topic)
-  await admin.setOffsets({
-    groupId,
-    topic,
-    partitions: ends.map(({ partition, high }) => ({ partition, offset: high })),
-  })
+  const ends = new Map<number, bigint>()
+  for (const { partition, high } of await admin.fetchTopicOffsets(topic)) ends.set(partition, BigInt(high))
   const consumer = kafka.consumer({
     groupId,
     maxWaitTimeInMs: 100,
     sessionTimeout: 30_000,
     allowAutoTopicCreation: false,
   })
+  // Not admin.setOffsets: it waits out a fetch of five seconds.
   await connectAndRun(consumer, topic, async ({ batch, resolveOffset }) => {
     for (const message of batch.messages) {
-      onRecord(incoming(topic, batch.partition, message))
+      const record = incoming(topic, batch.partition, message)
+      if (record.offset >= (ends.get(batch.partition) ?? 0n)) onRecord(record)
       resolveOffset(message.offset)
     }
     await Promise.resolve()
   })
+  for (const [partition, end] of ends) consumer.seek({ topic, partition, offset: String(end) })
   return {
     async close() {
       await within(5, consumer.disconnect())

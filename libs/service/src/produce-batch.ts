@@ -113,12 +113,12 @@ export async function produceBatch(
   return sent
 }
 
-/** Ends a batch that is not finished, also before its first chunk is read. */
+/** Ends a batch that is not finished, also before its first chunk is read. `batch` are the headers of its chunks. */
 export async function cancelBatch(
   producer: Producer,
   topics: Pick<TopicNames, 'batches'>,
-  batchId: string,
+  batch: BatchHeaders,
 ): Promise<void> {
-  const headers = { ...writeBatchHeaders({ batchId }), control: 'cancel' }
+  const headers = { ...writeBatchHeaders(batch), control: 'cancel' }
   await producer.send([{ topic: topics.batches, headers, value: null }])
 }

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { Missing } from '@rates/local/java'
 import { startKafka } from '@rates/local/kafka'
 import { startPostgres } from '@rates/local/postgres'
-import { endOrphans, isAlive } from '@rates/local/processes'
+import { endOrphans, isOurs } from '@rates/local/processes'
 import { migrate } from '@rates/db/migrate'
 import pg from 'pg'
 
@@ -119,7 +119,7 @@ async function sweep() {
   for (const place of places) {
     for (const entry of await readdir(place).catch(() => [])) {
       const pid = Number(/^rates-test-(\d+)-[0-9a-f]{8}$/.exec(entry)?.[1])
-      if (!pid || isAlive(pid)) continue
+      if (!pid || (await isOurs(pid, ['servers.']))) continue
       const folder = join(place, entry)
       await endOrphans([` -D ${folder}/postgres `], 'SIGQUIT', 2000)
       await endOrphans([`${folder}/kafka/server.properties`], 'SIGKILL', 2000)
@@ -131,5 +131,5 @@ async function sweep() {
 await main().catch((error: unknown) => {
   if (!(error instanceof Missing)) throw error
   process.stderr.write(`${error.message}\nTests take RATES_TEST_DATABASE_URL and RATES_TEST_BROKERS instead.\n`)
-  process.exitCode = 1
+  process.exit(1) // our standard input is open still
 })

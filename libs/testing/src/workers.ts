@@ -104,25 +104,27 @@ export async function startWorkerProcess(
 
 /** Holds every COPY of packs back, in the middle of its chunk's transaction. */
 export async function holdPacks(
-  line: Pick<Line, 'pool'>,
+  line: Pick<Line, 'pool' | 'defer'>,
 ): Promise<{ waiting(count: number): Promise<void>; release(): Promise<void> }> {
   const client = await line.pool.connect()
   await client.query('begin; lock table price_packs in share mode')
-  return {
-    waiting: async (count) => {
-      await eventually(
-        async () => {
-          const { rows } = await line.pool.query<{ n: number }>(
-            `select count(*)::int as n from pg_locks where not granted and relation = 'price_packs'::regclass`,
-          )
-          return rows[0]!.n === count
-        },
-        { within: 30_000, what: `${count} workers waiting in the middle of a chunk` },
-      )
-    },
-    async release() {
-      await client.query('commit')
-      client.release()
-    },
+  let held = true
+  const release = async (): Promise<void> => {
+    if (!held) return
+    held = false
+    await client.query('commit')
+    client.release()
   }
+  line.defer(release)
+  const waiting = (count: number): Promise<true> =>
+    eventually(
+      async () => {
+        const { rows } = await line.pool.query<{ n: number }>(
+          `select count(*)::int as n from pg_locks where not granted and relation = 'price_packs'::regclass`,
+        )
+        return rows[0]!.n === count
+      },
+      { within: 30_000, what: `${count} workers waiting in the middle of a chunk` },
+    )
+  return { waiting: async (count) => void (await waiting(count)), release }
 }

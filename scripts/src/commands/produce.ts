@@ -69,7 +69,11 @@ export function produceCommand(): Command {
       new Option('--compress <how>', 'the chunks on the wire').choices(['none', 'gzip', 'zstd']).default('none'),
     )
     .option('--no-wait', 'do not wait for the reply')
-    .option('--timeout <duration>', 'wait so long for the reply, once all is sent', readTimeout, 3600)
+    .addOption(
+      new Option('--timeout <duration>', 'wait so long for the reply, once all is sent')
+        .argParser(readTimeout)
+        .default(3600, '1h'),
+    )
     .option('--json', 'print the reply as JSON')
     .addHelpText('after', HELP)
     .action((file: string, options: Options) => exitWith(() => run(file, options)))

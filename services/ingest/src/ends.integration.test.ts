@@ -113,7 +113,7 @@ describe('a deadline that passed', () => {
 describe('cancelling', () => {
   it('before the first chunk: what comes afterwards is not taken, and not answered again', async () => {
     const batch = testBatch(30)
-    await cancelBatch(line.producer, line.topics, batch.id)
+    await cancelBatch(line.producer, line.topics, { batchId: batch.id })
     expect(await line.reply(batch.id)).toMatchObject({ state: 'cancelled', error: { code: 'cancelled' } })
     await line.send(await chunked(batch, 3, { source: 'acme', correlationId: 'c' }))
     await settled(line)
@@ -130,7 +130,7 @@ describe('cancelling', () => {
     const records = await chunked(batch, 3)
     await line.send(records.slice(0, 2))
     await open(batch.id)
-    await cancelBatch(line.producer, line.topics, batch.id)
+    await cancelBatch(line.producer, line.topics, { batchId: batch.id })
     expect(await line.reply(batch.id)).toMatchObject({ state: 'cancelled' })
     await line.send([records[2]!])
     await settled(line)
@@ -145,7 +145,7 @@ describe('cancelling', () => {
     const batch = testBatch(30)
     await line.send([whole(batch)])
     await line.reply(batch.id)
-    await cancelBatch(line.producer, line.topics, batch.id)
+    await cancelBatch(line.producer, line.topics, { batchId: batch.id })
     await settled(line)
     expect(await factsOf(line, batch)).toEqual(succeeded(batch))
   })

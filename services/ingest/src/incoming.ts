@@ -24,7 +24,7 @@ export interface IncomingChunk {
 
 export interface Cancellation {
   kind: 'cancel'
-  batchId: string
+  batch: BatchHeaders
 }
 
 /** A whole batch that is addressed to us and cannot be read: it fails, as any other. Kept as a chunk without rows. */

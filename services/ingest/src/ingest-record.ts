@@ -1,12 +1,14 @@
+import { type BatchHeaders } from '@rates/core/wire'
 import { Packer } from '@rates/core/pack'
 import { RowBuffer } from '@rates/core/row-buffer'
 import { type Failpoints } from '@rates/service/failpoints'
 import { Stopped, type IncomingRecord, type Producer, type RecordContext } from '@rates/service/kafka'
-import { endEarly } from '@rates/service/ledger/end-early'
+import { endEarly, endEarlyIn } from '@rates/service/ledger/end-early'
 import { enqueueReply, replyTopic, type ReplySettings } from '@rates/service/ledger/finish'
 import { openBatch, type LedgerBatch } from '@rates/service/ledger/open'
 import { packErrors } from '@rates/service/ledger/row-errors'
 import { type Logger } from '@rates/service/log'
+import { withTransaction } from '@rates/service/postgres'
 import type pg from 'pg'
 import { countAttempt, forgetAttempts, MAX_ATTEMPTS } from './attempts.ts'
 import { type Catalog } from './catalog.ts'
@@ -56,7 +58,7 @@ export class RecordIngester {
       const read = await readRecord(record)
       if (attempt >= MAX_ATTEMPTS) await retry('poison', () => this.setPoisonAside(record, read))
       else if (read.kind === 'dead-letter') await retry('dead-letter', () => this.refuse(record, read, 'unreadable'))
-      else if (read.kind === 'cancel') await retry('cancel', () => this.cancel(record, read.batchId))
+      else if (read.kind === 'cancel') await retry('cancel', () => this.cancel(record, read.batch))
       else if (read.kind === 'unreadable') await retry('unreadable', () => this.failUnreadable(record, read, attempt))
       else await this.ingestChunk(record, read, attempt, retry)
     } catch (error) {
@@ -176,14 +178,17 @@ export class RecordIngester {
     }
   }
 
-  private async cancel(record: IncomingRecord, batchId: string): Promise<void> {
+  /** In one transaction: a batch that nobody knows yet is never open, or a chunk of it could slip in. */
+  private async cancel(record: IncomingRecord, headers: BatchHeaders): Promise<void> {
     const { pool, replies } = this.deps
-    const { batch } = await openBatch(pool, { batchId }, record.topic, new Date(record.timestamp))
     const error = { code: 'cancelled', message: 'its sender cancelled it' } as const
-    if (await endEarly(pool, batch.no, 'cancelled', error, replies)) this.ended(batchId, 'cancelled', 0, record)
+    const cancelled = await withTransaction(pool, async (client) => {
+      const { batch } = await openBatch(client, headers, record.topic, new Date(record.timestamp))
+      return endEarlyIn(client, batch.no, 'cancelled', error, replies)
+    })
+    if (cancelled) this.ended(headers.batchId, 'cancelled', 0, record)
   }
 
-  /** In one transaction, as any small batch, so that a redelivery and a repeat of the record are known as such. */
   private async failUnreadable(record: IncomingRecord, read: UnreadableBatch, attempt: number): Promise<void> {
     const { pool, replies } = this.deps
     const { batch: headers, message } = read

@@ -16,63 +16,56 @@ interface OutboxRow {
   body: string
 }
 
-/** How long one topic's acknowledgement may keep the others waiting, and how long a topic that refused is left alone. */
-const PATIENCE_MILLISECONDS = 1_000
-const REST_MILLISECONDS = 2_000
+/** How long a topic that takes no replies is left alone. */
+const REST_MILLISECONDS = 5_000
 
 /**
  * Sends what stands in the outbox, in its order, at least once: a row is marked as sent after Kafka has acknowledged
- * it, so a crash in between repeats the record, with the same bytes and the same reply id. A topic that takes none (it
- * is not there, say) keeps no other topic's replies back.
+ * it, so a crash in between repeats the record, with the same bytes and the same reply id. A topic that a sender named
+ * and that is not there keeps no other topic's replies back: they wait until it is.
  */
 export class OutboxRelay {
   private readonly pool: pg.Pool
   private readonly producer: Producer
+  private readonly exists: (topic: string) => Promise<boolean>
   private readonly log: Logger
-  /** Topics that are being sent to, or have refused a reply and rest. */
-  private readonly busy = new Set<string>()
+  /** Topics that are not there, and when they are looked for again. */
+  private readonly resting = new Map<string, number>()
 
-  constructor(pool: pg.Pool, producer: Producer, log: Logger) {
+  constructor(pool: pg.Pool, producer: Producer, exists: (topic: string) => Promise<boolean>, log: Logger) {
     this.pool = pool
     this.producer = producer
+    this.exists = exists
     this.log = log
   }
 
   /** @returns how many were sent */
   async runOnce(): Promise<number> {
+    for (const [topic, until] of this.resting) if (performance.now() > until) this.resting.delete(topic)
     const { rows } = await this.pool.query<OutboxRow>({
       name: 'outbox-unsent',
       text: `select no, reply_id as "replyId", topic, batch_id as "batchId", correlation_id as "correlationId", traceparent, body
         from outbox where sent_at is null and topic <> all($1) order by no limit ${TOGETHER}`,
-      values: [[...this.busy]],
+      values: [[...this.resting.keys()]],
     })
+    const byTopic = Map.groupBy(rows, ({ topic }) => topic)
     let sent = 0
-    const topics = [...new Set(rows.map(({ topic }) => topic))]
-    const sends = topics.map(async (topic) => {
-      const replies = rows.filter((row) => row.topic === topic)
-      if (await this.send(topic, replies)) sent += replies.length
-    })
-    let timer: NodeJS.Timeout | undefined
-    const patience = new Promise((resolve) => (timer = setTimeout(resolve, PATIENCE_MILLISECONDS)))
-    await Promise.race([Promise.all(sends), patience])
-    clearTimeout(timer)
+    for (const [topic, replies] of byTopic) {
+      if (await this.exists(topic)) sent += await this.send(replies)
+      else {
+        this.resting.set(topic, performance.now() + REST_MILLISECONDS)
+        this.log.warn({ topic, replies: replies.length }, 'there is no such topic: its replies wait')
+      }
+    }
     return sent
   }
 
-  private async send(topic: string, rows: OutboxRow[]): Promise<boolean> {
-    this.busy.add(topic)
-    try {
-      await this.producer.send(rows.map(replyRecord))
-      await this.pool.query('update outbox set sent_at = clock_timestamp() where no = any($1)', [
-        rows.map(({ no }) => no),
-      ])
-      this.busy.delete(topic)
-      return true
-    } catch (error) {
-      this.log.warn({ err: error, topic, replies: rows.length }, 'replies were not sent: trying again later')
-      setTimeout(() => this.busy.delete(topic), REST_MILLISECONDS).unref()
-      return false
-    }
+  private async send(rows: OutboxRow[]): Promise<number> {
+    await this.producer.send(rows.map(replyRecord))
+    await this.pool.query('update outbox set sent_at = clock_timestamp() where no = any($1)', [
+      rows.map(({ no }) => no),
+    ])
+    return rows.length
   }
 }
 

@@ -67,7 +67,7 @@ export async function startWorker(settings: Settings, log: Logger, lifecycle: Li
   const producer = await connectProducer(kafka)
   lifecycle.defer('kafka producer', () => producer.close())
 
-  startRelay()
+  startRelay(admin)
   startSweeper(admin)
   const consumers = await startConsumers()
   started = true
@@ -78,9 +78,10 @@ export async function startWorker(settings: Settings, log: Logger, lifecycle: Li
     drain: management.drain,
   }
 
-  function startRelay(): void {
+  function startRelay(connected: Admin): void {
     const lease = new Lease(pool, `${settings.KAFKA_PREFIX}relay`, settings.WORKER_NAME, log)
-    const relay = new OutboxRelay(pool, producer, log)
+    const exists = async (topic: string) => topic === topics.replies || (await connected.topics()).includes(topic)
+    const relay = new OutboxRelay(pool, producer, exists, log)
     lease.start()
     lifecycle.defer('relay lease', () => lease.stop())
     const loop = whileLeader(lease, 'relay', 100, log, async () => {

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import pg from 'pg'
 import { formatDay } from '@rates/core/rates-query'
 import { ratesSchema } from './schemas.ts'
 import { seedCatalog, seedPrices, startTestApp, type Price, type TestApp } from './test-app.ts'
@@ -210,6 +211,42 @@ describe('GET /rates', () => {
     expect(stored.rows).toHaveLength(997)
     const asked = { date_from: formatDay(19_000), date_to: formatDay(19_996), orig_code: 'china', dest_code: 'NOTAE' }
     expect(await rates(asked)).toEqual(stored.rows)
+  })
+})
+
+describe('a read that goes wrong', () => {
+  it('is a fault of ours where a pack is damaged, and the next one is answered', async () => {
+    await seedCatalog(api.pool, [], ['DDDDD:empty'])
+    await api.pool.query(
+      `insert into price_packs (batch_no, orig, dest, month, days, n, s, prices)
+       select 1, id, id, '2021-01-01', '{0,1}', '{1}', '{1}', '{1}' from ports where code = 'DDDDD'`,
+    )
+    for (let i = 0; i < 10; i++) {
+      const answer = await ask({ orig_code: 'DDDDD', dest_code: 'DDDDD' })
+      expect(answer).toMatchObject({ status: 500, body: { title: 'Internal Server Error' } })
+      expect(JSON.stringify(answer.body)).not.toContain('arrays')
+    }
+    expect((await ask()).status).toBe(200)
+  })
+
+  it('is asked for again where its connection was cut, and reads go on', async () => {
+    let stop = false
+    const statuses = new Set<number>()
+    const readers = Array.from({ length: 8 }, async () => {
+      while (!stop) statuses.add((await ask()).status)
+    })
+    const killer = new pg.Client({ connectionString: api.databaseUrl })
+    await killer.connect()
+    for (let i = 0; i < 20; i++) {
+      await killer.query(`select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'rates-api'
+        and datname = current_database()`)
+      await new Promise((resolve) => setTimeout(resolve, 10))
+    }
+    stop = true
+    await Promise.all(readers)
+    await killer.end()
+    expect([...statuses].filter((status) => status !== 200 && status !== 503)).toEqual([])
+    expect((await ask()).status).toBe(200)
   })
 })
 

@@ -3,6 +3,7 @@ import { addPack } from '@rates/core/pack-arrays'
 import { formatDay, type RatesQuery } from '@rates/core/rates-query'
 import { type Pool } from 'pg'
 import { type Catalog } from './catalog.ts'
+import { eachRow } from './each-row.ts'
 
 /**
  * One statement, hence one snapshot: packs, what is hidden, and the catalogue's version belong together. The few packs'
@@ -16,11 +17,6 @@ left join price_packs p on p.orig = any ($1::int[]) and p.dest = any ($2::int[])
   and p.month between $3::date and $4::date
   and p.batch_no <> all (array(select batch_no from hidden_batches))`
 
-type Row = [version: string, month: string | null, days: string, n: string, s: string]
-
-/** Columns as PostgreSQL sends them: addPack reads the arrays' text itself. */
-const asSent = { getTypeParser: () => (text: string) => text }
-
 export class Rates {
   readonly #pool: Pool
   readonly #catalog: Catalog
@@ -32,23 +28,16 @@ export class Rates {
 
   read(query: RatesQuery): Promise<DailyRate[]> {
     return this.#catalog.readWith(async (catalog) => {
-      const origins = catalog.portIds(query.origin)
-      const destinations = catalog.portIds(query.destination)
-      const result = await this.#pool.query<Row>({
-        name: 'read-rates',
-        text: READ,
-        values: [idArray(origins), idArray(destinations), firstOfMonth(query.from), firstOfMonth(query.to)],
-        rowMode: 'array',
-        types: asSent,
+      const origins = idArray(catalog.portIds(query.origin))
+      const destinations = idArray(catalog.portIds(query.destination))
+      const values = [origins, destinations, firstOfMonth(query.from), firstOfMonth(query.to)]
+      const totals = new DayTotals(query.from, query.to)
+      let version = ''
+      await eachRow(this.#pool, { name: 'read-rates', text: READ, values }, ([met, month, days, n, s]) => {
+        version = met!
+        if (month) addPack(totals, { month: Number(month), days: days!, n: n!, s: s! })
       })
-      const answer = (): DailyRate[] => {
-        const totals = new DayTotals(query.from, query.to)
-        for (const [, month, days, n, s] of result.rows) {
-          if (month !== null) addPack(totals, { month: Number(month), days, n, s })
-        }
-        return dailyRates(totals)
-      }
-      return { version: result.rows[0]![0], answer }
+      return { version, answer: () => dailyRates(totals) }
     })
   }
 }

@@ -13,6 +13,7 @@ import { SharedProducer } from './shared-producer.ts'
 /** The service for tests, on a database of its own unless they name one. */
 export interface TestApp {
   url: string
+  databaseUrl: string
   app: NestFastifyApplication
   pool: Pool
   /** Breaks off uploads as a stop does whose time is up. */
@@ -42,6 +43,7 @@ export async function startTestApp(env: Record<string, string> = {}): Promise<Te
   const url = `http://127.0.0.1:${await listen(app, '127.0.0.1', 0)}`
   return {
     url,
+    databaseUrl: settings.DATABASE_URL,
     app,
     pool,
     stop: () => aborted.abort(stopping()),

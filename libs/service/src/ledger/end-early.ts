@@ -16,22 +16,31 @@ export function endEarly(
   error: BatchError,
   settings: ReplySettings,
 ): Promise<boolean> {
-  return withTransaction(pool, async (client) => {
-    const { rows } = await client.query<LedgerBatch>(
-      `select ${BATCH_COLUMNS} from batches where no = $1 and state = 'open' for update`,
-      [batchNo],
-    )
-    const batch = rows[0]
-    if (!batch) return false
-    const sums = await client.query<{ rows: number; rejected: number; total: number | null }>(
-      `select coalesce(sum(rows), 0)::float8 as rows, coalesce(sum(rejected), 0)::float8 as rejected, max(total) as total
-       from batch_chunks where batch_no = $1`,
-      [batchNo],
-    )
-    const { rows: all, rejected, total } = sums.rows[0]!
-    const errors = rejected > 0 ? await firstRowErrors(client, batchNo, 20) : []
-    const counts = { accepted: all - rejected, rejected }
-    await finishBatch(client, batch, { state, error, chunks: total, rows: counts, digest: null, errors }, settings)
-    return true
-  })
+  return withTransaction(pool, (client) => endEarlyIn(client, batchNo, state, error, settings))
+}
+
+/** The same in the caller's transaction. */
+export async function endEarlyIn(
+  client: pg.ClientBase,
+  batchNo: bigint,
+  state: 'failed' | 'cancelled',
+  error: BatchError,
+  settings: ReplySettings,
+): Promise<boolean> {
+  const { rows } = await client.query<LedgerBatch>(
+    `select ${BATCH_COLUMNS} from batches where no = $1 and state = 'open' for update`,
+    [batchNo],
+  )
+  const batch = rows[0]
+  if (!batch) return false
+  const sums = await client.query<{ rows: number; rejected: number; total: number | null }>(
+    `select coalesce(sum(rows), 0)::float8 as rows, coalesce(sum(rejected), 0)::float8 as rejected, max(total) as total
+     from batch_chunks where batch_no = $1`,
+    [batchNo],
+  )
+  const { rows: all, rejected, total } = sums.rows[0]!
+  const errors = rejected > 0 ? await firstRowErrors(client, batchNo, 20) : []
+  const counts = { accepted: all - rejected, rejected }
+  await finishBatch(client, batch, { state, error, chunks: total, rows: counts, digest: null, errors }, settings)
+  return true
 }

@@ -1,0 +1,192 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import {
+  connectAdmin,
+  connectProducer,
+  startConsumer,
+  Stopped,
+  type Admin,
+  type IncomingRecord,
+  type KafkaSettings,
+} from './kafka.ts'
+import { createLogger } from './log.ts'
+import { eventually } from '@rates/testing/eventually'
+import { randomBytes } from 'node:crypto'
+
+const kafka: KafkaSettings = {
+  brokers: process.env['RATES_TEST_BROKERS']!.split(','),
+  clientId: 'test',
+  log: createLogger('test', 'silent'),
+}
+let admin: Admin
+const made: string[] = []
+beforeAll(async () => {
+  admin = await connectAdmin(kafka)
+})
+afterAll(async () => {
+  await admin.deleteTopics(made)
+  await admin.close()
+})
+
+async function newTopic(partitions: number): Promise<string> {
+  const topic = `test-${randomBytes(6).toString('hex')}`
+  await admin.createTopic(topic, partitions, 1, {})
+  made.push(topic)
+  return topic
+}
+
+async function produce(topic: string, from: number, to: number): Promise<void> {
+  const producer = await connectProducer(kafka)
+  const records = Array.from({ length: to - from }, (_, i) => ({
+    topic,
+    headers: { n: String(from + i) },
+    value: Buffer.from(`value ${from + i}`),
+  }))
+  await producer.send(records)
+  await producer.close()
+}
+
+const numbers = (records: IncomingRecord[]): number[] => records.map(({ headers }) => Number(headers.get('n')))
+const upTo = (n: number): number[] => Array.from({ length: n }, (_, i) => i)
+const sorted = (values: Iterable<number>): number[] => [...values].sort((a, b) => a - b)
+
+async function left(group: string, topic: string): Promise<bigint> {
+  const progress = await admin.progress(group, topic)
+  return progress.reduce((sum, { low, high, committed }) => sum + high - (committed ?? low), 0n)
+}
+
+/** Reads a topic whole, by a group of its own. */
+async function readAll(topic: string): Promise<string[]> {
+  const seen: string[] = []
+  const group = `all-${topic}`
+  const consumer = await startConsumer(kafka, {
+    groupId: group,
+    topic,
+    handle: (record) => Promise.resolve(void seen.push(Buffer.from(record.value!).toString())),
+  })
+  await eventually(async () => (await left(group, topic)) === 0n)
+  await consumer.stop()
+  return seen
+}
+
+describe('a consumer', () => {
+  it('starts from the earliest record and, when it comes again, where it left off', async () => {
+    const topic = await newTopic(2)
+    await produce(topic, 0, 20)
+    const first: IncomingRecord[] = []
+    const options = { groupId: `g-${topic}`, topic, sessionSeconds: 6 }
+    const one = await startConsumer(kafka, { ...options, handle: (record) => Promise.resolve(void first.push(record)) })
+    await eventually(async () => (await left(options.groupId, topic)) === 0n)
+    await one.stop()
+    await produce(topic, 20, 30)
+    const second: IncomingRecord[] = []
+    const two = await startConsumer(kafka, {
+      ...options,
+      handle: (record) => Promise.resolve(void second.push(record)),
+    })
+    await eventually(async () => (await left(options.groupId, topic)) === 0n)
+    await two.stop()
+    expect(sorted(numbers(first))).toEqual(upTo(20))
+    expect(sorted(numbers(second))).toEqual(upTo(30).slice(20))
+    expect(Buffer.from(first[0]!.value!).toString()).toBe(`value ${first[0]!.headers.get('n')}`)
+  })
+
+  it.concurrent('keeps its membership while a record takes longer than the session', async () => {
+    const topic = await newTopic(1)
+    await produce(topic, 0, 2)
+    const seen: number[] = []
+    const rebalances: string[] = []
+    const consumer = await startConsumer(kafka, {
+      groupId: `g-${topic}`,
+      topic,
+      sessionSeconds: 6,
+      onRebalance: (kind) => rebalances.push(kind),
+      handle: async (record, { signal }) => {
+        seen.push(Number(record.headers.get('n')))
+        if (seen.length === 1) await new Promise((resolve) => setTimeout(resolve, 9_000))
+        expect(signal.aborted).toBe(false)
+      },
+    })
+    await eventually(async () => (await left(`g-${topic}`, topic)) === 0n, { within: 20_000 })
+    await consumer.stop()
+    expect(seen).toEqual([0, 1])
+    expect(rebalances).toEqual(['assigned'])
+  })
+
+  it.concurrent('loses nothing when a second one joins and when it leaves again', async () => {
+    const topic = await newTopic(4)
+    const seen = new Map<number, string[]>()
+    const join = (name: string) =>
+      startConsumer(kafka, {
+        groupId: `g-${topic}`,
+        topic,
+        sessionSeconds: 6,
+        handle: async (record) => {
+          const n = Number(record.headers.get('n'))
+          seen.set(n, [...(seen.get(n) ?? []), name])
+          await new Promise((resolve) => setTimeout(resolve, 2))
+        },
+      })
+    const by = (name: string) => [...seen.values()].some((names) => names.includes(name))
+    const one = await join('one')
+    await produce(topic, 0, 1_000)
+    await eventually(() => Promise.resolve(by('one')))
+    const two = await join('two')
+    await produce(topic, 1_000, 2_000)
+    await eventually(() => Promise.resolve(by('two')), { within: 20_000 })
+    await two.stop()
+    await produce(topic, 2_000, 2_100)
+    await eventually(async () => (await left(`g-${topic}`, topic)) === 0n, { within: 30_000 })
+    await one.stop()
+    expect(sorted(seen.keys())).toEqual(upTo(2_100))
+  })
+
+  it('takes no offset back for a record that was left off, and ends on an error', async () => {
+    const topic = await newTopic(1)
+    await produce(topic, 0, 5)
+    const options = { groupId: `g-${topic}`, topic, sessionSeconds: 6 }
+    const consumer = await startConsumer(kafka, {
+      ...options,
+      handle: (record) => (record.headers.get('n') === '3' ? Promise.reject(new Error('a bug')) : Promise.resolve()),
+    })
+    await expect(consumer.failed).rejects.toThrow('a bug')
+    await consumer.stop()
+    expect((await admin.progress(options.groupId, topic))[0]!.committed).toBe(3n)
+    const again: [number, boolean][] = []
+    let reached: () => void = () => undefined
+    const inHand = new Promise<void>((resolve) => (reached = resolve))
+    const stopping = await startConsumer(kafka, {
+      ...options,
+      handle: (record, { signal, suspect }) => {
+        again.push([Number(record.headers.get('n')), suspect])
+        if (again.length === 1) return Promise.resolve()
+        reached()
+        return new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Stopped())))
+      },
+    })
+    await inHand
+    await stopping.stop()
+    // The first after the partition came over may be what ended the other one; it is no suspect once it is through.
+    expect(again).toEqual([
+      [3, true],
+      [4, false],
+    ])
+    expect((await admin.progress(options.groupId, topic))[0]!.committed).toBe(4n)
+  })
+})
+
+describe('a producer', () => {
+  it('has sent what it says it has, also after a request that failed in part', async () => {
+    const topic = await newTopic(2)
+    const producer = await connectProducer(kafka)
+    const record = (value: Uint8Array) => ({ topic, headers: {}, value })
+    const huge = Buffer.alloc(5 << 20)
+    await expect(producer.send([record(Buffer.from('a')), record(huge)])).rejects.toThrow()
+    const acknowledged: string[] = []
+    for (const value of ['b', 'c', 'd', 'e', 'f', 'g']) {
+      await producer.send([record(Buffer.from(value))])
+      acknowledged.push(value)
+    }
+    await producer.close()
+    expect(await readAll(topic)).toEqual(expect.arrayContaining(acknowledged))
+  })
+})
