@@ -28,8 +28,8 @@ export function workerEnvironment(
 }
 
 /** What is built starts in half the time and takes less memory, but only what was built from these sources counts. */
-export function isBuilt(): boolean {
-  return ['libs/rates', 'libs/service', 'services/ingest'].every((workspace) => {
+export function isBuilt(service: 'ingest' | 'rates-api'): boolean {
+  return ['libs/rates', 'libs/service', 'db', `services/${service}`].every((workspace) => {
     const times = (folder: string): number[] =>
       readdirSync(join(root, workspace, folder), { withFileTypes: true, recursive: true })
         .filter((entry) => entry.isFile() && !entry.name.includes('.test.'))
@@ -42,8 +42,8 @@ export function isBuilt(): boolean {
   })
 }
 
-/** A worker as a process of its own, so that it may be killed. */
-export interface WorkerProcess {
+/** A service as a process of its own, so that it may be killed. */
+export interface ServiceProcess {
   name: string
   pid: number
   exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>
@@ -54,14 +54,34 @@ export interface WorkerProcess {
   said(message: string, within?: number): Promise<Record<string, unknown>>
 }
 
-export async function startWorkerProcess(
+export function startWorkerProcess(
   line: Pick<Line, 'databaseUrl' | 'brokers' | 'prefix' | 'defer'>,
   overrides: Record<string, string> = {},
-): Promise<WorkerProcess> {
-  const env = workerEnvironment(line, overrides)
-  const args = isBuilt()
-    ? ['services/ingest/dist/main.js']
-    : ['--conditions=source', '--import', '@swc-node/register/esm-register', 'services/ingest/src/main.ts']
+): Promise<ServiceProcess> {
+  return startService(line, 'ingest', 'worker started', workerEnvironment(line, overrides))
+}
+
+/** The API as a process of its own, and where it answers. */
+export async function startApiProcess(
+  line: Pick<Line, 'databaseUrl' | 'brokers' | 'prefix' | 'defer'>,
+): Promise<ServiceProcess & { url: string }> {
+  const { DATABASE_URL, KAFKA_BROKERS, KAFKA_PREFIX } = workerEnvironment(line) as Record<string, string>
+  const places = { HOST: '127.0.0.1', PORT: '0', MANAGEMENT_PORT: '0' }
+  const env = { DATABASE_URL: DATABASE_URL!, KAFKA_BROKERS: KAFKA_BROKERS!, KAFKA_PREFIX: KAFKA_PREFIX!, ...places }
+  const api = await startService(line, 'rates-api', 'listening', env)
+  const { port } = await api.said('listening')
+  return { ...api, url: `http://127.0.0.1:${String(port)}` }
+}
+
+async function startService(
+  line: Pick<Line, 'defer'>,
+  service: 'ingest' | 'rates-api',
+  ready: string,
+  env: Record<string, string>,
+): Promise<ServiceProcess> {
+  const args = isBuilt(service)
+    ? [`services/${service}/dist/main.js`]
+    : ['--conditions=source', '--import', '@swc-node/register/esm-register', `services/${service}/src/main.ts`]
   const child = spawn(process.execPath, args, {
     cwd: root,
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -77,28 +97,23 @@ export async function startWorkerProcess(
   }
   createInterface({ input: child.stdout }).on('line', take)
   createInterface({ input: child.stderr }).on('line', take)
-  let ended = false
   const exited = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) =>
-    child.once('exit', (code, signal) => {
-      ended = true
-      resolve({ code, signal })
-    }),
+    child.once('exit', (code, signal) => resolve({ code, signal })),
   )
   line.defer(async () => {
     child.kill('SIGKILL')
     await exited
   })
-  const name = env['WORKER_NAME']!
+  const name = env['WORKER_NAME'] ?? service
   const said = (message: string, within = 30_000): Promise<Record<string, unknown>> =>
-    eventually(
-      () => {
-        const found = logged.find(({ msg }) => typeof msg === 'string' && msg.startsWith(message))
-        if (!found && ended && message === 'worker started') throw new Error(`${name} ended: ${JSON.stringify(logged)}`)
-        return Promise.resolve(found)
-      },
-      { within, every: 20, what: `${name} saying "${message}"` },
-    )
-  await said('worker started')
+    eventually(() => Promise.resolve(logged.find(({ msg }) => typeof msg === 'string' && msg.startsWith(message))), {
+      within,
+      every: 20,
+      what: `${name} saying "${message}"`,
+    })
+  const early = exited.then(() => Promise.reject(new Error(`${name} ended: ${JSON.stringify(logged)}`)))
+  early.catch(() => undefined)
+  await Promise.race([said(ready, 60_000), early])
   return { name, pid: child.pid!, exited, signal: (signal) => void child.kill(signal), logged, said }
 }
 

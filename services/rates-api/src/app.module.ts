@@ -1,5 +1,6 @@
 import 'reflect-metadata'
-import { type AddressInfo } from 'node:net'
+import { Server, type AddressInfo } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Module, type DynamicModule } from '@nestjs/common'
 import { APP_FILTER, NestFactory } from '@nestjs/core'
 import { type NestFastifyApplication } from '@nestjs/platform-fastify'
@@ -106,4 +107,17 @@ export async function createApp(parts: Parts): Promise<NestFastifyApplication> {
 export async function listen(app: NestFastifyApplication, host: string, port: number): Promise<number> {
   await app.listen({ host, port })
   return (app.getHttpServer().address() as AddressInfo).port
+}
+
+/** In this time a request that was on its way when we stopped listening has been read. */
+const LAST_REQUESTS_MS = 250
+
+/**
+ * Stops listening, answers what has come, closes. The HTTP server's own close() would at once cut the connections that
+ * look idle, also those whose request is not read yet.
+ */
+export async function closeGently(app: NestFastifyApplication): Promise<void> {
+  Server.prototype.close.call(app.getHttpServer())
+  await sleep(LAST_REQUESTS_MS)
+  await app.close()
 }

@@ -24,8 +24,9 @@ export function eachRow(pool: pg.Pool, statement: Statement, take: (row: SentRow
       client.on('error', onError)
       const query = new RowQuery(statement, take, (error) => {
         client.removeListener('error', onError)
-        release(broken ?? error)
-        if (error) reject(error)
+        release(broken ?? error) // only for faults of the connection or the statement: it is destroyed then
+        const fault = error ?? query.fault
+        if (fault) reject(fault)
         else resolve()
       })
       client.query(query)
@@ -35,21 +36,22 @@ export function eachRow(pool: pg.Pool, statement: Statement, take: (row: SentRow
 
 class RowQuery extends pg.Query {
   readonly #take: (row: SentRow) => void
-  #fault: Error | undefined
+  /** What `take` threw first; the rows after it are passed over. */
+  fault: Error | undefined
 
   constructor(statement: Statement, take: (row: SentRow) => void, done: (error: Error | undefined) => void) {
     super(statement)
     this.#take = take
-    Object.assign(this, { callback: (error?: Error | null) => done(error ?? this.#fault ?? undefined) })
+    Object.assign(this, { callback: (error?: Error | null) => done(error ?? undefined) })
   }
 
   /** What pg.Query does for each row; an error here would be thrown into the socket. */
   handleDataRow({ fields }: { fields: (string | null)[] }): void {
-    if (this.#fault !== undefined) return
+    if (this.fault !== undefined) return
     try {
       this.#take(fields)
     } catch (error) {
-      this.#fault = error as Error
+      this.fault = error as Error
     }
   }
 }

@@ -5,7 +5,7 @@ import { createMetrics } from '@rates/service/metrics'
 import { startManagement } from '@rates/service/nest/management.module'
 import { measurePools } from '@rates/service/pool-metrics'
 import { createPool } from '@rates/service/postgres'
-import { createApp, listen } from './app.module.ts'
+import { closeGently, createApp, listen } from './app.module.ts'
 import { readSettings } from './config.ts'
 import { Ledger, ledgerSource } from './ledger.ts'
 import { stopping } from './problem.ts'
@@ -61,7 +61,7 @@ main('rates-api', async () => {
     await sleep(settings.DRAIN_DELAY_SECONDS * 1000)
     // The last part of the time is for the uploads that did not get through: their batches are cancelled.
     const timer = setTimeout(() => uploads.abort(stopping()), settings.DRAIN_SECONDS * 800)
-    await app.close()
+    await closeGently(app)
     clearTimeout(timer)
   })
   const port = await listen(app, settings.HOST, settings.PORT)
