@@ -32,6 +32,8 @@ export function createPool(url: string, options: PoolOptions): pg.Pool {
   })
   // An idle client that loses its connection; without a listener it would end the process.
   pool.on('error', (error) => log.warn({ err: error }, 'lost an idle connection to PostgreSQL'))
+  // One that is cut between being made and being handed out has no listener yet; its user meets the error at its query.
+  pool.on('connect', (client) => client.on('error', () => undefined))
   return pool
 }
 

@@ -34,9 +34,12 @@ const MESSAGES =
 
 /** True where trying again later may help: PostgreSQL by SQLSTATE, sockets by errno, Kafka by its own word. */
 export function isTransient(error: unknown): boolean {
-  if (!(error instanceof Error)) return false
-  const { code, retriable } = error as { code?: unknown; retriable?: unknown }
+  // By its shape: an error of Node's own is no instance of a sandbox's Error.
+  if (typeof error !== 'object' || error === null) return false
+  const { code, retriable, message, cause } = error as Partial<
+    Record<'code' | 'retriable' | 'message' | 'cause', unknown>
+  >
   if (typeof code === 'string' && (ERRNOS.has(code) || SQLSTATES.has(code) || code.startsWith('08'))) return true
-  if (retriable === true || MESSAGES.test(error.message)) return true
-  return error.cause !== undefined && isTransient(error.cause)
+  if (retriable === true || (typeof message === 'string' && MESSAGES.test(message))) return true
+  return isTransient(cause)
 }
