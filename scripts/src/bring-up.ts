@@ -169,7 +169,9 @@ async function services(system: System) {
   for (let number = 1; number <= options.workers; number++) {
     const name = `ingest-${number}`
     const ports = { MANAGEMENT_PORT: options.port + 1 + number }
-    specs.push({ name, service: 'ingest', env: { ...common, WORKER_NAME: name }, ports })
+    // The shortest session that brokers take: after a kill -9 of everything the next start waits for the dead ones' end.
+    const env = { ...common, WORKER_NAME: name, SESSION_SECONDS: '6' }
+    specs.push({ name, service: 'ingest', env, ports })
   }
   const taken = new Set<number>()
   const start = async (spec: ServiceSpec) => {

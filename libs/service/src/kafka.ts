@@ -199,7 +199,7 @@ export class Stopped extends Error {
 const COMMIT_MILLISECONDS = 500
 
 export async function startConsumer(settings: KafkaSettings, options: ConsumerOptions): Promise<Consumer> {
-  const { groupId, topic, handle, onRebalance, maxBytes = 4 << 20, sessionSeconds = 30 } = options
+  const { groupId, topic, handle, onRebalance, maxBytes = 4 << 20, sessionSeconds = 10 } = options
   const { log } = settings
   const kafka = client(settings)
   const consumer = kafka.consumer({

@@ -16,7 +16,7 @@ export const settings = z.object({
   /** How long the chunk in hand may take after SIGTERM. */
   DRAIN_SECONDS: setting.number(1, 600, 25),
   /** Seconds without a heartbeat after which Kafka gives this worker's partitions to others. */
-  SESSION_SECONDS: setting.number(6, 300, 30),
+  SESSION_SECONDS: setting.number(6, 300, 10),
   /** Days in which a batch that succeeded may be reverted. */
   REVERT_WINDOW_DAYS: setting.number(0, 365, 7),
   /** For tests: see failpoints.ts. */

@@ -42,17 +42,16 @@ export async function startWorker(settings: Settings, log: Logger, lifecycle: Li
   measurePools(registry, { ingest: pool })
 
   let started = false
+  const joined = (): void => {
+    if (!started) throw new Error('has not joined its consumer groups yet')
+  }
   const management = await startManagement({
     host: settings.HOST,
     port: settings.MANAGEMENT_PORT,
     registry,
     live: {},
-    ready: { postgres: () => pool.query('select 1') },
-    started: {
-      worker: () => {
-        if (!started) throw new Error('not started yet')
-      },
-    },
+    ready: { worker: joined, postgres: () => pool.query('select 1') },
+    started: { worker: joined },
     log,
   })
   lifecycle.defer('management', () => management.close())
