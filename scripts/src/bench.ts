@@ -85,7 +85,7 @@ async function bench(
   step('starting two workers')
   const workers: LoggedProcess[] = []
   for (const i of [1, 2]) {
-    const worker = await spawnLogged(process.execPath, [path.join(root, 'services/ingest/dist/main.js')], {
+    const worker = await spawnLogged(process.execPath, ['--max-semi-space-size=4', path.join(root, 'services/ingest/dist/main.js')], {
       log: path.join(dir, `ingest-${i}.log`),
       env: {
         ...process.env,

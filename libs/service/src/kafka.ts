@@ -218,6 +218,7 @@ export async function startConsumer(settings: KafkaSettings, options: ConsumerOp
   failed.catch(() => undefined)
   const stopping = new AbortController()
   const suspects = new Set<number>()
+  let inHand: Promise<void> = Promise.resolve()
 
   consumer.on('consumer.group_join', ({ payload }) => {
     const partitions = payload.memberAssignment[topic] ?? []
@@ -279,12 +280,20 @@ export async function startConsumer(settings: KafkaSettings, options: ConsumerOp
     if (heartbeatError !== undefined && !stopping.signal.aborted) throw heartbeatError as Error
   }
 
-  await connectAndRun(consumer, topic, eachBatch)
+  await connectAndRun(consumer, topic, (payload) => {
+    const batch = eachBatch(payload)
+    inHand = batch.catch(() => undefined)
+    return batch
+  })
   return {
     failed,
     async stop() {
       stopping.abort()
-      await within(20, consumer.disconnect())
+      // Once it is told to disconnect, kafkajs drops commits without a word: the record in hand comes first.
+      await within(
+        20,
+        inHand.then(() => consumer.disconnect()),
+      )
     },
   }
 }

@@ -117,12 +117,13 @@ async function startService(
   return { name, pid: child.pid!, exited, signal: (signal) => void child.kill(signal), logged, said }
 }
 
-/** Holds every COPY of packs back, in the middle of its chunk's transaction. */
+/** Holds every COPY of packs back, in the middle of its chunk's transaction; or the insert of the chunk before it. */
 export async function holdPacks(
   line: Pick<Line, 'pool' | 'defer'>,
+  table: 'price_packs' | 'batch_chunks' = 'price_packs',
 ): Promise<{ waiting(count: number): Promise<void>; release(): Promise<void> }> {
   const client = await line.pool.connect()
-  await client.query('begin; lock table price_packs in share mode')
+  await client.query(`begin; lock table ${table} in share mode`)
   let held = true
   const release = async (): Promise<void> => {
     if (!held) return
@@ -135,7 +136,7 @@ export async function holdPacks(
     eventually(
       async () => {
         const { rows } = await line.pool.query<{ n: number }>(
-          `select count(*)::int as n from pg_locks where not granted and relation = 'price_packs'::regclass`,
+          `select count(*)::int as n from pg_locks where not granted and relation = '${table}'::regclass`,
         )
         return rows[0]!.n === count
       },

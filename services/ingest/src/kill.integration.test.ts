@@ -5,7 +5,7 @@ import { backlog, factsOf, settled, startLine, succeeded, visible, type Line } f
 import { holdPacks, startWorkerProcess } from '@rates/testing/workers'
 
 // Every test has a line of its own, and most of its time is the wait for a dead worker's session to end (6 s): they run
-// at the same time.
+// at the same time, hence in one block, the longest first.
 
 async function onLine(partitions: number, work: (line: Line) => Promise<void>): Promise<void> {
   const line = await startLine({ partitions })
@@ -33,8 +33,43 @@ async function chunksBy(line: Line): Promise<Record<string, number>> {
   return Object.fromEntries(rows.map(({ worker, n }) => [worker, n]))
 }
 
-describe('a worker that dies', () => {
-  it.concurrent('in the middle of a batch, killed: the other one finishes it', () =>
+describe('a worker', () => {
+  it.concurrent(
+    'killed three times by one record: that fails its batch and is set aside, and the partition goes on',
+    () =>
+      onLine(1, async (line) => {
+        const [before, poison, after] = [testBatch(100), testBatch(100), testBatch(100)]
+        for (const { id, lines } of [before, poison, after]) {
+          await line.send([{ topic: line.topics.batches, headers: { 'batch-id': id }, value: csv(lines) }])
+        }
+        for (const failpoint of ['took-record@2', 'took-record', 'took-record']) {
+          const doomed = await startWorkerProcess(line, { FAILPOINTS: failpoint })
+          expect(await doomed.exited).toEqual({ code: null, signal: 'SIGKILL' })
+        }
+        await startWorkerProcess(line)
+        await line.reply(after.id, 40_000)
+        await settled(line)
+        expect(await factsOf(line, before)).toEqual(succeeded(before))
+        expect(await factsOf(line, after)).toEqual(succeeded(after))
+        expect(await factsOf(line, poison)).toMatchObject({
+          state: 'failed',
+          error: 'internal_error',
+          visible: 'nothing',
+          replies: [`${poison.id}/failed`],
+        })
+        const [letter, ...others] = await line.deadLetters()
+        expect(others).toEqual([])
+        expect(Object.fromEntries(letter!.headers)).toMatchObject({
+          'batch-id': poison.id,
+          'dead-letter-reason': 'internal_error',
+          'dead-letter-topic': line.topics.batches,
+          'dead-letter-offset': '1',
+        })
+        expect(Buffer.from(letter!.value!)).toEqual(csv(poison.lines))
+      }),
+  )
+
+  it.concurrent('killed in the middle of a batch: the other one finishes it', () =>
     onLine(4, async (line) => {
       const [doomed, other] = await Promise.all([
         startWorkerProcess(line, { FAILPOINTS: 'stored-chunk@2' }),
@@ -49,7 +84,7 @@ describe('a worker that dies', () => {
     }),
   )
 
-  it.concurrent('in the middle of a chunk, killed: that chunk is rolled back and done again', () =>
+  it.concurrent('killed in the middle of a chunk: that chunk is rolled back and done again', () =>
     onLine(1, async (line) => {
       const doomed = await startWorkerProcess(line)
       const packs = await holdPacks(line)
@@ -66,7 +101,7 @@ describe('a worker that dies', () => {
     }),
   )
 
-  it.concurrent('between the commit of the last chunk and the publication', () =>
+  it.concurrent('killed between the commit of the last chunk and the publication', () =>
     onLine(2, async (line) => {
       const doomed = await startWorkerProcess(line, { FAILPOINTS: 'before-publish' })
       const batch = testBatch(3_000)
@@ -79,7 +114,7 @@ describe('a worker that dies', () => {
     }),
   )
 
-  it.concurrent('between the publication and the commit of the offset', () =>
+  it.concurrent('killed between the publication and the commit of the offset', () =>
     onLine(1, async (line) => {
       const doomed = await startWorkerProcess(line, { FAILPOINTS: 'published' })
       const batch = testBatch(3_000)
@@ -93,7 +128,7 @@ describe('a worker that dies', () => {
   )
 
   for (const failpoint of ['before-small', 'after-small']) {
-    it.concurrent(`${failpoint.split('-')[0]} the one transaction of a small batch`, () =>
+    it.concurrent(`killed ${failpoint.split('-')[0]} the one transaction of a small batch`, () =>
       onLine(1, async (line) => {
         const doomed = await startWorkerProcess(line, { FAILPOINTS: failpoint })
         const batch = testBatch(200)
@@ -106,37 +141,41 @@ describe('a worker that dies', () => {
       }),
     )
   }
-})
 
-describe('a worker that is told to stop', () => {
-  it.concurrent('finishes the chunk in hand, commits its offset and takes no other; the rest goes elsewhere', () =>
-    onLine(2, async (line) => {
-      const [leaving, other] = await Promise.all([startWorkerProcess(line), startWorkerProcess(line)])
-      await Promise.all([leaving.said('partitions assigned'), other.said('partitions assigned')])
-      const packs = await holdPacks(line)
-      const batch = testBatch(8_000)
-      await sendBulk(line, batch, 8)
-      await packs.waiting(2)
-      leaving.signal('SIGTERM')
-      await leaving.said('stopping')
-      const asked = performance.now()
-      await packs.release()
-      expect(await leaving.exited).toEqual({ code: 0, signal: null })
-      expect(performance.now() - asked).toBeLessThan(10_000)
-      const { rows } = await line.pool.query<{ partition: number; offset: bigint }>(
-        'select partition, record_offset as offset from batch_chunks where worker = $1',
-        [leaving.name],
-      )
-      expect(rows).toHaveLength(1)
-      const progress = await line.admin.progress(line.groups.bulk, line.topics.bulk)
-      const { committed } = progress.find(({ partition }) => partition === rows[0]!.partition)!
-      expect(committed).toBeGreaterThan(rows[0]!.offset)
-      await expectWhole(line, batch)
-      expect(await chunksBy(line)).toEqual({ [leaving.name]: 1, [other.name]: 7 })
-    }),
+  it.concurrent(
+    'told to stop, finishes the chunk in hand, commits its offset and takes no other; the rest goes elsewhere',
+    () =>
+      onLine(2, async (line) => {
+        const [leaving, other] = await Promise.all([startWorkerProcess(line), startWorkerProcess(line)])
+        await Promise.all([leaving.said('partitions assigned'), other.said('partitions assigned')])
+        const packs = await holdPacks(line)
+        const batch = testBatch(8_000)
+        await sendBulk(line, batch, 8)
+        await packs.waiting(2)
+        leaving.signal('SIGTERM')
+        await leaving.said('stopping')
+        const asked = performance.now()
+        await packs.release()
+        expect(await leaving.exited).toEqual({ code: 0, signal: null })
+        expect(performance.now() - asked).toBeLessThan(10_000)
+        const { rows } = await line.pool.query<{ partition: number; offset: bigint }>(
+          'select partition, record_offset as offset from batch_chunks where worker = $1',
+          [leaving.name],
+        )
+        expect(rows).toHaveLength(1)
+        const progress = await line.admin.progress(line.groups.bulk, line.topics.bulk)
+        const { committed } = progress.find(({ partition }) => partition === rows[0]!.partition)!
+        expect(committed).toBeGreaterThan(rows[0]!.offset)
+        await expectWhole(line, batch)
+        expect(await chunksBy(line)).toEqual({ [leaving.name]: 1, [other.name]: 7 })
+        const { managementPort } = await other.said('worker started')
+        const metrics = await (await fetch(`http://127.0.0.1:${String(managementPort)}/metrics`)).text()
+        expect(metrics).toContain('rates_ingest_chunks_total{relation="new"} 7')
+        expect(metrics).not.toContain('relation="same"')
+      }),
   )
 
-  it.concurrent('is given up at the deadline when its chunk does not end', () =>
+  it.concurrent('told to stop, is given up at the deadline when its chunk does not end', () =>
     onLine(1, async (line) => {
       const stuck = await startWorkerProcess(line, { DRAIN_SECONDS: '1' })
       const packs = await holdPacks(line)
@@ -150,10 +189,8 @@ describe('a worker that is told to stop', () => {
       await expectWhole(line, batch)
     }),
   )
-})
 
-describe('a worker that freezes past its session', () => {
-  it.concurrent('and comes back as a zombie spoils nothing', () =>
+  it.concurrent('frozen past its session and comes back as a zombie spoils nothing', () =>
     onLine(1, async (line) => {
       const zombie = await startWorkerProcess(line)
       const packs = await holdPacks(line)
@@ -178,41 +215,6 @@ describe('a worker that freezes past its session', () => {
       await expectWhole(line, batch)
       zombie.signal('SIGTERM')
       expect(await zombie.exited).toEqual({ code: 0, signal: null })
-    }),
-  )
-})
-
-describe('a record that ends its workers', () => {
-  it.concurrent('fails its batch, is set aside, and the partition goes on', () =>
-    onLine(1, async (line) => {
-      const [before, poison, after] = [testBatch(100), testBatch(100), testBatch(100)]
-      for (const { id, lines } of [before, poison, after]) {
-        await line.send([{ topic: line.topics.batches, headers: { 'batch-id': id }, value: csv(lines) }])
-      }
-      for (const failpoint of ['took-record@2', 'took-record', 'took-record']) {
-        const doomed = await startWorkerProcess(line, { FAILPOINTS: failpoint })
-        expect(await doomed.exited).toEqual({ code: null, signal: 'SIGKILL' })
-      }
-      await startWorkerProcess(line)
-      await line.reply(after.id, 40_000)
-      await settled(line)
-      expect(await factsOf(line, before)).toEqual(succeeded(before))
-      expect(await factsOf(line, after)).toEqual(succeeded(after))
-      expect(await factsOf(line, poison)).toMatchObject({
-        state: 'failed',
-        error: 'internal_error',
-        visible: 'nothing',
-        replies: [`${poison.id}/failed`],
-      })
-      const [letter, ...others] = await line.deadLetters()
-      expect(others).toEqual([])
-      expect(Object.fromEntries(letter!.headers)).toMatchObject({
-        'batch-id': poison.id,
-        'dead-letter-reason': 'internal_error',
-        'dead-letter-topic': line.topics.batches,
-        'dead-letter-offset': '1',
-      })
-      expect(Buffer.from(letter!.value!)).toEqual(csv(poison.lines))
     }),
   )
 })

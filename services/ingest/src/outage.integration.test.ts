@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { endEarly } from '@rates/service/ledger/end-early'
 import { chunkRecords, csv, testBatch } from '@rates/testing/batches'
 import { eventually } from '@rates/testing/eventually'
 import { startFaultProxy, type FaultProxy } from '@rates/testing/fault-proxy'
@@ -47,6 +48,25 @@ describe('between a worker and PostgreSQL', () => {
       expect(await factsOf(line, batch)).toEqual(succeeded(batch))
     },
   )
+
+  it('a batch is not ended between the look at its state and the storing of a chunk', async () => {
+    const batch = testBatch(90)
+    const records = await chunkRecords(line.topics.bulk, { batchId: batch.id }, batch.lines, { chunks: 3 })
+    const packs = await holdPacks(line, 'batch_chunks')
+    await line.send(records.slice(0, 1))
+    await packs.waiting(1)
+    const { rows } = await line.pool.query<{ no: bigint }>('select no from batches where id = $1', [batch.id])
+    const replies = { replies: line.topics.replies, allowed: [] }
+    const ending = endEarly(line.pool, rows[0]!.no, 'cancelled', { code: 'cancelled', message: 'by a test' }, replies)
+    const waiting = `select from pg_stat_activity where application_name = 'test' and wait_event = 'transactionid'
+      and datname = current_database()`
+    await eventually(async () => (await line.pool.query(waiting)).rowCount === 1, { what: 'the end waiting' })
+    await packs.release()
+    expect(await ending).toBe(true)
+    await line.send(records.slice(1))
+    await settled(line)
+    expect(await factsOf(line, batch)).toMatchObject({ state: 'cancelled', visible: 'nothing' })
+  })
 
   it('no connection at all for a while: the worker waits, and lives', async () => {
     const batch = testBatch(90)
