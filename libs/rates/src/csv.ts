@@ -3,6 +3,7 @@ import { rejection } from './rejection.ts'
 import { daysInMonth } from './months.ts'
 import { type PortTable } from './port-table.ts'
 import { type RowBuffer } from './row-buffer.ts'
+import { textOf } from './text.ts'
 
 const COMMA = 0x2c
 const LF = 0x0a
@@ -11,7 +12,6 @@ const QUOTE = 0x22
 
 export const CSV_HEADER = 'orig_code,dest_code,day,price'
 const HEADER = new TextEncoder().encode(CSV_HEADER)
-const decoder = new TextDecoder()
 
 /** Bytes of a byte order mark and of a header line at `start`, which are no data: 0 where there are none. */
 export function csvPreamble(body: Uint8Array, start = 0): number {
@@ -118,15 +118,22 @@ function carefulRow(body: Uint8Array, start: number, ports: PortTable, rows: Row
   const next = lineEnd + 1
   let end = lineEnd
   if (end > start && body[end - 1] === CR) end--
-  const text = (): string => decoder.decode(body.subarray(start, end))
+  const text = (): string => textOf(body, start, end)
   if (quotes === 0) {
-    const commas: number[] = []
-    for (let i = start; i < end; i++) if (body[i] === COMMA) commas.push(i)
-    const [a, b, c] = commas
-    if (commas.length !== 3) {
-      rows.reject(rejection(rows.rows, null, `${commas.length + 1} columns`, 'columns', text()))
+    let commas = 0
+    let a = 0
+    let b = 0
+    let c = 0
+    for (let i = start; i < end; i++) {
+      if (body[i] !== COMMA) continue
+      if (++commas === 1) a = i
+      else if (commas === 2) b = i
+      else c = i
+    }
+    if (commas !== 3) {
+      rows.reject(rejection(rows.rows, null, `${commas + 1} columns`, 'columns', text()))
       rows.digest.addBytes(body, start, end)
-    } else takeRow(rows, ports, body, [start, a!, a! + 1, b!, b! + 1, c!, c! + 1, end], text)
+    } else takeRow(rows, ports, body, [start, a, a + 1, b, b + 1, c, c + 1, end], text)
     return next
   }
   const fields = unquote(body, start, end)

@@ -5,7 +5,8 @@
  *
  * The hash is MurmurHash3 x86 128 (Austin Appleby, public domain) over ten little-endian 32-bit words: the four words
  * of the origin's code, the four of the destination's, month * 32 + day (both from 0, months from January 1970), price.
- * A code's words are the same hash of its bytes. A row that cannot be read counts by the hash of its bytes.
+ * A code's words are the same hash of its bytes. A bad row counts by the hashes of its fields' bytes, or of its own where
+ * it has no four fields: that is for telling uploads apart, what is stored has none.
  */
 
 // A look-up of Math for each row is slow in some sandboxes, Jest's among them.
@@ -23,6 +24,8 @@ function fmix(h: number): number {
   h = imul(h ^ (h >>> 13), 0xc2b2ae35)
   return h ^ (h >>> 16)
 }
+
+const scratch = new Int32Array(4)
 
 /** Sums row hashes. The four words are kept apart as doubles and carried when read: exact for 2^21 rows at a time. */
 export class DigestSum {
@@ -91,11 +94,10 @@ export class DigestSum {
     this.add(h1, h2 + h1, h3 + h1, h4 + h1)
   }
 
-  /** Adds a row that could not be read, by its bytes. */
+  /** Adds a bad row or field, by its bytes. */
   addBytes(bytes: Uint8Array, start: number, end: number): void {
-    const words = new Int32Array(4)
-    hashBytes(bytes, start, end, words, 0)
-    this.add(words[0]!, words[1]!, words[2]!, words[3]!)
+    hashBytes(bytes, start, end, scratch, 0)
+    this.add(scratch[0]!, scratch[1]!, scratch[2]!, scratch[3]!)
   }
 
   /** Adds another sum, as bytes() gives it. */

@@ -1,10 +1,10 @@
+import { hashBytes } from './digest.ts'
 import { MAX_PRICE, MIN_PRICE } from './limits.ts'
 import { parseDay } from './months.ts'
 import { type PortTable } from './port-table.ts'
 import { rejection, type Field, type Rule } from './rejection.ts'
 import { type RowBuffer } from './row-buffer.ts'
-
-const decoder = new TextDecoder()
+import { textOf } from './text.ts'
 
 /** Reads a price in ASCII digits: the price, -1 (not a whole number) or -2 (not 1 to 2 147 483 647). */
 export function parsePrice(bytes: Uint8Array, start: number, end: number): number {
@@ -23,6 +23,9 @@ export function parsePrice(bytes: Uint8Array, start: number, end: number): numbe
 
 /** Where a row's four fields stand in `bytes`: start and end of each, in the order of the columns. */
 export type FieldSpans = readonly [number, number, number, number, number, number, number, number]
+
+/** The words of two codes that are not in the table. */
+const words = new Int32Array(8)
 
 /**
  * The careful way to take a row: every fault is told apart, the first one is recorded. The parsers' fast ways fall back
@@ -45,16 +48,18 @@ export function takeRow(
     return
   }
   const reject = (field: Field, start: number, end: number, rule: Rule): void =>
-    rows.reject(rejection(rows.rows, field, decoder.decode(bytes.subarray(start, end)), rule, text()))
+    rows.reject(rejection(rows.rows, field, textOf(bytes, start, end), rule, text()))
   if (orig < 0) reject('orig_code', o0, o1, 'unknown_port')
   else if (dest < 0) reject('dest_code', d0, d1, 'unknown_port')
   else if (day < 0) reject('day', day0, day1, day === -1 ? 'not_a_date' : 'date_out_of_range')
   else reject('price', p0, p1, price === -1 ? 'not_a_whole_number' : 'price_out_of_range')
   if (day >= 0 && price >= 0) {
     // Only a code is not known (yet): the row has the digest that it will have once the port is imported.
-    const words = new Int32Array(8)
-    words.set(ports.wordsOf(bytes, o0, o1), 0)
-    words.set(ports.wordsOf(bytes, d0, d1), 4)
+    hashBytes(bytes, o0, o1, words, 0)
+    hashBytes(bytes, d0, d1, words, 4)
     rows.digest.addRow(words, 0, 4, day, price)
-  } else rows.digest.addBytes(bytes, o0, p1)
+  } else {
+    // Field by field, so that the same bad row counts alike in any format and order of keys.
+    for (let i = 0; i < 8; i += 2) rows.digest.addBytes(bytes, spans[i]!, spans[i + 1]!)
+  }
 }

@@ -70,6 +70,18 @@ describe('parseNdjson', () => {
     )
   })
 
+  it('gives bad rows the digest that CSV gives them, whatever the order of keys', () => {
+    const bad = { orig_code: 'CNGGZ', dest_code: 'NLRTM', day: '2021-02-30', price: 7 }
+    const csv = new RowBuffer()
+    parseCsv(bytes('CNGGZ,NLRTM,2021-02-30,7\n'), ports, csv)
+    const turned = Object.fromEntries(Object.entries(bad).reverse())
+    for (const object of [bad, turned]) {
+      const rows = parse(JSON.stringify(object))
+      expect(rows.rejections[0]).toMatchObject({ field: 'day', rule: 'not_a_date' })
+      expect(rows.digest.bytes()).toEqual(csv.digest.bytes())
+    }
+  })
+
   it('takes exactly what JSON.parse takes', () => {
     const piece = fc.constantFrom(...'{}[]",:\\ \t'.split(''), '"price"', '"day"', '1', '01', '"2021-01-31"', good)
     fc.assert(

@@ -1,15 +1,15 @@
-import { parsePrice, takeRow } from './fields.ts'
+import { parsePrice, takeRow, type FieldSpans } from './fields.ts'
 import { parseDay } from './months.ts'
 import { type PortTable } from './port-table.ts'
 import { rejection, type Field } from './rejection.ts'
 import { type RowBuffer } from './row-buffer.ts'
+import { textOf } from './text.ts'
 
 const LF = 0x0a
 const CR = 0x0d
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
 const FIELDS: readonly Field[] = ['orig_code', 'dest_code', 'day', 'price']
-const decoder = new TextDecoder()
 const encoder = new TextEncoder()
 
 /** Start and end of each field of the last object that fastObject read. */
@@ -26,21 +26,22 @@ export function parseNdjson(body: Uint8Array, ports: PortTable, rows: RowBuffer)
     const newline = body.indexOf(LF, at)
     const next = newline < 0 ? body.length : newline
     const end = next > at && body[next - 1] === CR ? next - 1 : next
-    if (fastObject(body, at, end)) {
-      const orig = ports.find(body, spans[0]!, spans[1]!)
-      const dest = ports.find(body, spans[2]!, spans[3]!)
-      const day = parseDay(body, spans[4]!, spans[5]!)
-      const price = parsePrice(body, spans[6]!, spans[7]!)
-      if (orig >= 0 && dest >= 0 && day >= 0 && price >= 0) {
-        rows.accept(orig, dest, day, price)
-        at = next + 1
-        continue
-      }
-    }
-    carefulLine(decoder.decode(body.subarray(at, end)), ports, rows)
+    if (fastObject(body, at, end)) takeSpans(body, at, end, ports, rows)
+    else if (at === end) refuse(rows, null, '', 'json', '')
+    else carefulLine(textOf(body, at, end), ports, rows)
     at = next + 1
   }
   rows.sumAccepted(ports)
+}
+
+/** Takes the object that fastObject found, good or bad. */
+function takeSpans(body: Uint8Array, start: number, end: number, ports: PortTable, rows: RowBuffer): void {
+  const orig = ports.find(body, spans[0]!, spans[1]!)
+  const dest = ports.find(body, spans[2]!, spans[3]!)
+  const day = parseDay(body, spans[4]!, spans[5]!)
+  const price = parsePrice(body, spans[6]!, spans[7]!)
+  if (orig >= 0 && dest >= 0 && day >= 0 && price >= 0) rows.accept(orig, dest, day, price)
+  else takeRow(rows, ports, body, spans as unknown as FieldSpans, () => textOf(body, start, end))
 }
 
 /** Parses a whole batch `{"prices":[{…}, …]}`; the caller parsed the JSON. @throws TooManyRows */
@@ -145,7 +146,7 @@ function takeObject(object: unknown, text: string, ports: PortTable, rows: RowBu
     bytes.set(value, offset)
     at.push(offset, (offset += value.length))
   }
-  takeRow(rows, ports, bytes, at as unknown as Parameters<typeof takeRow>[3], () => text)
+  takeRow(rows, ports, bytes, at as unknown as FieldSpans, () => text)
 }
 
 function refuse(

@@ -21,7 +21,6 @@ export class PortTable {
   private readonly codes: Uint8Array[]
   private readonly slots: Int32Array
   private readonly mask: number
-  private readonly probe = new Int32Array(4)
 
   constructor(ports: readonly Port[]) {
     const encoder = new TextEncoder()
@@ -57,12 +56,6 @@ export class PortTable {
       }
       slot = (slot + 1) & this.mask
     }
-  }
-
-  /** The words of a code that is not in the table, for digests of rows that name it. */
-  wordsOf(bytes: Uint8Array, start: number, end: number): Int32Array {
-    hashBytes(bytes, start, end, this.probe, 0)
-    return this.probe.slice()
   }
 }
 

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { readdirSync, statSync } from 'node:fs'
+import { appendFileSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
@@ -89,6 +89,7 @@ async function startService(
   })
   const logged: Record<string, unknown>[] = []
   const take = (text: string): void => {
+    appendFileSync(`/tmp/th/logs/${env['KAFKA_PREFIX']}${env['WORKER_NAME']}.log`, text + '\n')
     try {
       logged.push(JSON.parse(text) as Record<string, unknown>)
     } catch {
