@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { connectAdmin, connectProducer, type KafkaSettings } from '@rates/service/kafka'
+import { connectProducer, type KafkaSettings } from '@rates/service/kafka'
+import { connectAdmin } from '@rates/service/kafka-admin'
 import { type Logger } from '@rates/service/log'
 import { createPool, withTransaction } from '@rates/service/postgres'
 import { produceBatch } from '@rates/service/produce-batch'

@@ -1,5 +1,6 @@
 import { cancelBatch } from '@rates/service/produce-batch'
-import { connectProducer, tailTopic, type KafkaSettings, type Producer, type Tail } from '@rates/service/kafka'
+import { connectProducer, type KafkaSettings, type Producer } from '@rates/service/kafka'
+import { tailTopic, type Tail } from '@rates/service/kafka-consumer'
 import { topicNames, type TopicNames } from '@rates/service/topics'
 import { type BatchHeaders } from '@rates/core/wire'
 import { withAdmin } from './brokers.ts'

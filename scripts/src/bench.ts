@@ -12,7 +12,8 @@ import { migrate } from '@rates/db/migrate'
 import { startKafka } from '@rates/local/kafka'
 import { startPostgres } from '@rates/local/postgres'
 import { type LoggedProcess, spawnLogged } from '@rates/local/processes'
-import { connectAdmin, connectProducer } from '@rates/service/kafka'
+import { connectProducer } from '@rates/service/kafka'
+import { connectAdmin } from '@rates/service/kafka-admin'
 import { Lifecycle } from '@rates/service/lifecycle'
 import { createLogger } from '@rates/service/log'
 import { ensureTopics, topicNames } from '@rates/service/topics'
@@ -85,17 +86,21 @@ async function bench(
   step('starting two workers')
   const workers: LoggedProcess[] = []
   for (const i of [1, 2]) {
-    const worker = await spawnLogged(process.execPath, ['--max-semi-space-size=4', path.join(root, 'services/ingest/dist/main.js')], {
-      log: path.join(dir, `ingest-${i}.log`),
-      env: {
-        ...process.env,
-        DATABASE_URL: postgres.url,
-        KAFKA_BROKERS: kafka.brokers,
-        WORKER_NAME: `ingest-${i}`,
-        MANAGEMENT_PORT: '0',
-        HOST: '127.0.0.1',
+    const worker = await spawnLogged(
+      process.execPath,
+      ['--max-semi-space-size=4', path.join(root, 'services/ingest/dist/main.js')],
+      {
+        log: path.join(dir, `ingest-${i}.log`),
+        env: {
+          ...process.env,
+          DATABASE_URL: postgres.url,
+          KAFKA_BROKERS: kafka.brokers,
+          WORKER_NAME: `ingest-${i}`,
+          MANAGEMENT_PORT: '0',
+          HOST: '127.0.0.1',
+        },
       },
-    })
+    )
     workers.push(worker)
     lifecycle.defer(`worker ${i}`, () => void process.kill(worker.pid, 'SIGKILL'))
   }

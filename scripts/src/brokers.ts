@@ -1,5 +1,6 @@
 import { connect } from 'node:net'
-import { type Admin, connectAdmin, type KafkaSettings } from '@rates/service/kafka'
+import { type KafkaSettings } from '@rates/service/kafka'
+import { type Admin, connectAdmin } from '@rates/service/kafka-admin'
 import { isTransient } from '@rates/service/transient'
 import { CommandFailure, EXIT } from './exit.ts'
 

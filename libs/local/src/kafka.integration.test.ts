@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { connectAdmin } from '@rates/service/kafka'
+import { connectAdmin } from '@rates/service/kafka-admin'
 import { createLogger } from '@rates/service/log'
 import { temporaryFolder } from '@rates/testing/temporary-folder'
 import { type RunningKafka, startKafka } from './kafka.ts'

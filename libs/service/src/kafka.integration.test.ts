@@ -1,13 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
-import {
-  connectAdmin,
-  connectProducer,
-  startConsumer,
-  Stopped,
-  type Admin,
-  type IncomingRecord,
-  type KafkaSettings,
-} from './kafka.ts'
+import { connectProducer, type IncomingRecord, type KafkaSettings } from './kafka.ts'
+import { startConsumer, Stopped } from './kafka-consumer.ts'
+import { connectAdmin, type Admin } from './kafka-admin.ts'
 import { createLogger } from './log.ts'
 import { eventually } from '@rates/testing/eventually'
 import { randomBytes } from 'node:crypto'

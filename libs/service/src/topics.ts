@@ -1,4 +1,4 @@
-import { type Admin } from './kafka.ts'
+import { type Admin } from './kafka-admin.ts'
 
 export interface TopicNames {
   /** Batches of up to four chunks. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
-import { connectAdmin } from '@rates/service/kafka'
+import { connectAdmin } from '@rates/service/kafka-admin'
 import { createLogger } from '@rates/service/log'
 import { topicNames } from '@rates/service/topics'
 import { eventually } from './eventually.ts'

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { connectAdmin } from '@rates/service/kafka'
+import { connectAdmin } from '@rates/service/kafka-admin'
 import { createLogger } from '@rates/service/log'
 import { ensureTopics, topicNames } from '@rates/service/topics'
 import { coordinate } from './coordinate.ts'

@@ -1,14 +1,13 @@
 import { type Reply } from '@rates/core/batch'
 import {
-  connectAdmin,
   connectProducer,
-  startConsumer,
-  type Admin,
   type IncomingRecord,
   type KafkaSettings,
   type OutgoingRecord,
   type Producer,
 } from '@rates/service/kafka'
+import { startConsumer } from '@rates/service/kafka-consumer'
+import { connectAdmin, type Admin } from '@rates/service/kafka-admin'
 import { createLogger } from '@rates/service/log'
 import { createPool } from '@rates/service/postgres'
 import { ensureTopics, groupNames, topicNames, type TopicNames } from '@rates/service/topics'

@@ -1,4 +1,4 @@
-import { type Admin } from '@rates/service/kafka'
+import { type Admin } from '@rates/service/kafka-admin'
 import { createLogger } from '@rates/service/log'
 import { ensureTopics } from '@rates/service/topics'
 import { Command, InvalidArgumentError } from 'commander'

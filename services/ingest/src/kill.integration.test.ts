@@ -204,7 +204,8 @@ describe('a worker', () => {
       await eventually(
         async () => {
           const { rows } = await line.pool.query<{ n: number }>(
-            `select count(*)::int as n from pg_stat_activity where application_name = $1 and wait_event = 'transactionid'`,
+            `select count(*)::int as n from pg_stat_activity where application_name = $1 and wait_event = 'transactionid'
+             and datname = current_database()`,
             [other.name],
           )
           return rows[0]!.n === 1

@@ -1,4 +1,4 @@
-import { Stopped } from '@rates/service/kafka'
+import { Stopped } from '@rates/service/kafka-consumer'
 import { type Logger } from '@rates/service/log'
 import { CommitUnknown, isTransient } from '@rates/service/postgres'
 import { setTimeout as sleep } from 'node:timers/promises'

@@ -1,4 +1,4 @@
-import { type Admin, type PartitionProgress } from '@rates/service/kafka'
+import { type Admin, type PartitionProgress } from '@rates/service/kafka-admin'
 import { endEarly } from '@rates/service/ledger/end-early'
 import { type ReplySettings } from '@rates/service/ledger/finish'
 import { type Logger } from '@rates/service/log'

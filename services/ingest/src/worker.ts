@@ -1,5 +1,7 @@
 import { Failpoints } from '@rates/service/failpoints'
-import { connectAdmin, connectProducer, startConsumer, type Admin, type Consumer } from '@rates/service/kafka'
+import { connectProducer } from '@rates/service/kafka'
+import { startConsumer, type Consumer } from '@rates/service/kafka-consumer'
+import { connectAdmin, type Admin } from '@rates/service/kafka-admin'
 import { Lease } from '@rates/service/lease'
 import { type ReplySettings } from '@rates/service/ledger/finish'
 import { type Lifecycle } from '@rates/service/lifecycle'

@@ -1,0 +1,225 @@
+import { randomUUID } from 'node:crypto'
+import type kafkajs from 'kafkajs'
+import { type Consumer as KafkaConsumer, type EachBatchPayload, type IHeaders } from 'kafkajs'
+import { kafkaClient, type IncomingRecord, type KafkaSettings } from './kafka.ts'
+import { within } from './within.ts'
+
+function textHeaders(headers: IHeaders | undefined): Map<string, string> {
+  const map = new Map<string, string>()
+  for (const [name, value] of Object.entries(headers ?? {})) {
+    const one = Array.isArray(value) ? value[0] : value
+    // A header may have no value; the types do not tell.
+    if (one !== undefined && (one as unknown) !== null) map.set(name, one.toString())
+  }
+  return map
+}
+
+const incoming = (topic: string, partition: number, message: kafkajs.KafkaMessage): IncomingRecord => ({
+  topic,
+  partition,
+  offset: BigInt(message.offset),
+  timestamp: Number(message.timestamp),
+  headers: textHeaders(message.headers),
+  value: message.value,
+})
+
+export interface RecordContext {
+  /** Aborted when the worker stops or the partition may have moved: waits end, the work in hand may finish. */
+  signal: AbortSignal
+  /**
+   * True until the first commit after this partition came to us: such a record may have been in flight in another
+   * worker, and may be what ended it.
+   */
+  suspect: boolean
+}
+
+export interface ConsumerOptions {
+  groupId: string
+  topic: string
+  /**
+   * Takes one record and resolves when it needs not come again. A rejection is a bug or a fault that waiting does not
+   * mend: it ends the consumer, and `failed` rejects with it.
+   */
+  handle: (record: IncomingRecord, context: RecordContext) => Promise<void>
+  onRebalance?: (kind: 'assigned' | 'revoked') => void
+  /** Most bytes of a fetch, and so of what is waiting in memory. */
+  maxBytes?: number
+  sessionSeconds?: number
+}
+
+export interface Consumer {
+  /** Rejects when the consumer has ended by itself. */
+  failed: Promise<never>
+  /** Takes no further record, finishes the one in hand, commits, leaves the group. */
+  stop(): Promise<void>
+}
+
+/** Waits for an abort inside a handler end by throwing this: the record stays uncommitted and comes again. */
+export class Stopped extends Error {
+  constructor() {
+    super('stopped')
+    this.name = 'Stopped'
+  }
+}
+
+/** Commits at most this often within a fetch, besides at its end: a record that comes again does no harm. */
+const COMMIT_MILLISECONDS = 500
+
+export async function startConsumer(settings: KafkaSettings, options: ConsumerOptions): Promise<Consumer> {
+  const { groupId, topic, handle, onRebalance, maxBytes = 4 << 20, sessionSeconds = 10 } = options
+  const { log } = settings
+  const kafka = kafkaClient(settings)
+  const consumer = kafka.consumer({
+    groupId,
+    sessionTimeout: sessionSeconds * 1000,
+    rebalanceTimeout: 60_000,
+    heartbeatInterval: 3_000,
+    maxBytes,
+    maxBytesPerPartition: Math.min(maxBytes, 2 << 20),
+    maxWaitTimeInMs: 250,
+    allowAutoTopicCreation: false,
+    retry: { initialRetryTime: 300, maxRetryTime: 5_000, retries: 8, restartOnFailure: () => Promise.resolve(true) },
+  })
+  let fail: (error: Error) => void = () => undefined
+  const failed = new Promise<never>((_, reject) => (fail = reject))
+  failed.catch(() => undefined)
+  const stopping = new AbortController()
+  const suspects = new Set<number>()
+  let inHand: Promise<void> = Promise.resolve()
+
+  consumer.on('consumer.group_join', ({ payload }) => {
+    const partitions = payload.memberAssignment[topic] ?? []
+    suspects.clear()
+    for (const partition of partitions) suspects.add(partition)
+    log.info({ groupId, topic, partitions }, 'partitions assigned')
+    onRebalance?.('assigned')
+  })
+  consumer.on('consumer.rebalancing', () => onRebalance?.('revoked'))
+  consumer.on('consumer.crash', ({ payload }) => {
+    if (!payload.restart && !stopping.signal.aborted) fail(payload.error)
+  })
+
+  const eachBatch = async ({ batch, resolveOffset, heartbeat, isRunning }: EachBatchPayload): Promise<void> => {
+    const { partition } = batch
+    const lost = new AbortController()
+    const signal = AbortSignal.any([stopping.signal, lost.signal])
+    let heartbeatError: unknown
+    const pump = setInterval(() => {
+      heartbeat().catch((error: unknown) => {
+        // The group rebalances, or does not know us any more: leave off, so that the runner joins again.
+        heartbeatError = error
+        lost.abort()
+      })
+    }, 1_000)
+    let done: string | undefined
+    let committed = performance.now()
+    const commit = async (): Promise<void> => {
+      if (done === undefined) return
+      const offset = (BigInt(done) + 1n).toString()
+      done = undefined
+      committed = performance.now()
+      await consumer.commitOffsets([{ topic, partition, offset }]).catch((error: Error) => {
+        // The group went on without us. Wrapped as it comes, kafkajs would not see that it only has to join again.
+        throw isLostMembership(error.cause) ? error.cause : error
+      })
+      suspects.delete(partition)
+    }
+    try {
+      for (const message of batch.messages) {
+        if (signal.aborted || !isRunning()) break
+        try {
+          await handle(incoming(topic, partition, message), { signal, suspect: suspects.has(partition) })
+        } catch (error) {
+          if (!(error instanceof Stopped)) {
+            fail(error as Error)
+            stopping.abort()
+          }
+          break
+        }
+        resolveOffset(message.offset)
+        done = message.offset
+        if (suspects.has(partition) || performance.now() - committed > COMMIT_MILLISECONDS) await commit()
+      }
+      await commit()
+    } finally {
+      clearInterval(pump)
+    }
+    if (heartbeatError !== undefined && !stopping.signal.aborted) throw heartbeatError as Error
+  }
+
+  await connectAndRun(consumer, topic, (payload) => {
+    const batch = eachBatch(payload)
+    inHand = batch.catch(() => undefined)
+    return batch
+  })
+  return {
+    failed,
+    async stop() {
+      stopping.abort()
+      // Once it is told to disconnect, kafkajs drops commits without a word: the record in hand comes first.
+      await within(
+        20,
+        inHand.then(() => consumer.disconnect()),
+      )
+    },
+  }
+}
+
+const isLostMembership = (error: unknown): error is Error =>
+  ['REBALANCE_IN_PROGRESS', 'ILLEGAL_GENERATION', 'UNKNOWN_MEMBER_ID'].includes(
+    (error as { type: string } | undefined)?.type ?? '',
+  )
+
+async function connectAndRun(
+  consumer: KafkaConsumer,
+  topic: string,
+  eachBatch: (payload: EachBatchPayload) => Promise<void>,
+): Promise<void> {
+  await consumer.connect()
+  await consumer.subscribe({ topics: [topic], fromBeginning: true })
+  await consumer.run({ autoCommit: false, eachBatchAutoResolve: false, partitionsConsumedConcurrently: 1, eachBatch })
+}
+
+export interface Tail {
+  close(): Promise<void>
+}
+
+/**
+ * Reads a topic from its end as it is now, in a group of its own that is deleted afterwards: for whoever waits for an
+ * answer. What is sent after this resolves is seen.
+ */
+export async function tailTopic(
+  settings: KafkaSettings,
+  topic: string,
+  onRecord: (record: IncomingRecord) => void,
+): Promise<Tail> {
+  const kafka = kafkaClient(settings)
+  const groupId = `tail-${randomUUID()}`
+  const admin = kafka.admin()
+  await admin.connect()
+  const ends = new Map<number, bigint>()
+  for (const { partition, high } of await admin.fetchTopicOffsets(topic)) ends.set(partition, BigInt(high))
+  const consumer = kafka.consumer({
+    groupId,
+    maxWaitTimeInMs: 100,
+    sessionTimeout: 30_000,
+    allowAutoTopicCreation: false,
+  })
+  // Not admin.setOffsets: it waits out a fetch of five seconds.
+  await connectAndRun(consumer, topic, async ({ batch, resolveOffset }) => {
+    for (const message of batch.messages) {
+      const record = incoming(topic, batch.partition, message)
+      if (record.offset >= (ends.get(batch.partition) ?? 0n)) onRecord(record)
+      resolveOffset(message.offset)
+    }
+    await Promise.resolve()
+  })
+  for (const [partition, end] of ends) consumer.seek({ topic, partition, offset: String(end) })
+  return {
+    async close() {
+      await within(5, consumer.disconnect())
+      await within(5, admin.deleteGroups([groupId]))
+      await within(5, admin.disconnect())
+    },
+  }
+}
