@@ -147,9 +147,15 @@ interface Command {
   properties: string
 }
 
+/** A random id in Kafka's form; one that starts with a dash would be read as an option. */
+function clusterId(): string {
+  const id = randomBytes(16).toString('base64url')
+  return id.startsWith('-') ? clusterId() : id
+}
+
 /** Formats beside the place and renames, so that a killed format is done again. */
 async function format({ java, classpath, properties }: Command, data: string) {
-  const id = randomBytes(16).toString('base64url')
+  const id = clusterId()
   await rm(data, { recursive: true, force: true })
   const draft = `${data}.part`
   await rm(draft, { recursive: true, force: true })

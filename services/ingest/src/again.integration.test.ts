@@ -86,6 +86,25 @@ describe('chunks that come otherwise than they were cut', () => {
     expect(await factsOf(line, batch)).toEqual(succeeded(batch))
   })
 
+  it('are complete once one is sent again that tells how many there are', async () => {
+    const batch = testBatch(200)
+    const untold = await chunkRecords(line.topics.batches, { batchId: batch.id }, batch.lines, {
+      chunks: 2,
+      total: 'none',
+    })
+    await line.send(untold)
+    await quiet()
+    expect(await factsOf(line, batch)).toMatchObject({ state: 'open', visible: 'nothing', replies: [] })
+    const told = await chunkRecords(line.topics.batches, { batchId: batch.id }, batch.lines, {
+      chunks: 2,
+      total: 'last',
+    })
+    await line.send([told[1]!])
+    await line.reply(batch.id)
+    await quiet()
+    expect(await factsOf(line, batch)).toEqual(succeeded(batch))
+  })
+
   it('interleave with those of other batches', async () => {
     const batches = Array.from({ length: 6 }, () => testBatch(600))
     const all = await Promise.all(

@@ -1,7 +1,8 @@
 import { type IncomingRecord } from '@rates/service/kafka'
 import type pg from 'pg'
 
-/** The tries after which a record is taken for what ends its workers. */
+/** Tries that ended their worker, after which the record is taken for the cause. The very first is not counted where
+ * nothing made the record suspect before. */
 export const MAX_ATTEMPTS = 3
 
 /**

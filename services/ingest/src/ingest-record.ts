@@ -19,7 +19,7 @@ import { parseChunk, readRecord, type DeadLetter, type IncomingChunk, type Unrea
 import { type IngestMetrics } from './metrics.ts'
 import { isComplete, publish } from './publish.ts'
 import { untilDone } from './retry.ts'
-import { storeChunk, type ChunkRow } from './store-chunk.ts'
+import { noteTotal, storeChunk, type ChunkRow } from './store-chunk.ts'
 import { storeSmall, verdictOf } from './store-small.ts'
 
 export interface IngestDeps {
@@ -52,12 +52,13 @@ export class RecordIngester {
     const retry = <T>(what: string, work: () => Promise<T>): Promise<T> =>
       untilDone(what, signal, this.deps.log, (reason) => this.deps.metrics.retries.inc({ stage: what, reason }), work)
 
+    if (signal.aborted) throw new Stopped() // it waited for its turn meanwhile
     const attempt = suspect ? await retry('attempt', () => countAttempt(this.deps.pool, record)) : 1
     if (attempt > 1) this.deps.log.warn({ ...placeOf(record), attempt }, 'a record comes again')
     this.deps.failpoints.pass('took-record')
     try {
       const read = await readRecord(record)
-      if (attempt >= MAX_ATTEMPTS) await retry('poison', () => this.setPoisonAside(record, read))
+      if (attempt > MAX_ATTEMPTS) await retry('poison', () => this.setPoisonAside(record, read))
       else if (read.kind === 'dead-letter') await retry('dead-letter', () => this.refuse(record, read, 'unreadable'))
       else if (read.kind === 'cancel') await retry('cancel', () => this.cancel(record, read.batch))
       else if (read.kind === 'unreadable') await retry('unreadable', () => this.failUnreadable(record, read, attempt))
@@ -131,6 +132,9 @@ export class RecordIngester {
       }
       if (stored === 'ended') return
       failpoints.pass('stored-chunk')
+    } else if (incoming.total !== undefined) {
+      const total = incoming.total
+      await retry('total', () => noteTotal(pool, batch.no, incoming.chunk, total))
     }
     if (await retry('publish', () => isComplete(pool, batch.no))) {
       failpoints.pass('before-publish')
@@ -240,7 +244,7 @@ export class RecordIngester {
   /** The third death on one record costs its batch, not the partition. */
   private async setPoisonAside(record: IncomingRecord, read: Awaited<ReturnType<typeof readRecord>>): Promise<void> {
     const { pool, producer, deadLetters, replies, metrics, log } = this.deps
-    const message = `a record of it ended ${MAX_ATTEMPTS} workers; it is in the dead letters`
+    const message = `a record of it ended ${MAX_ATTEMPTS} workers or more; it is in the dead letters`
     if (read.kind === 'chunk' || read.kind === 'unreadable') {
       const { batch } = await openBatch(pool, read.batch, record.topic, new Date(record.timestamp))
       await endEarly(pool, batch.no, 'failed', { code: 'internal_error', message }, replies)

@@ -59,6 +59,15 @@ export async function insertChunk(client: pg.ClientBase, batchNo: bigint, chunk:
   return rowCount === 1
 }
 
+/** A chunk that came without the batch's total was sent again with it: an answer to a sender that had lost count. */
+export async function noteTotal(pool: pg.Pool, batchNo: bigint, chunk: number, total: number): Promise<void> {
+  await pool.query('update batch_chunks set total = $3 where batch_no = $1 and chunk = $2 and total is null', [
+    batchNo,
+    chunk,
+    total,
+  ])
+}
+
 const COPY_PACKS = `copy price_packs (${PACK_COLUMNS}) from stdin (format binary)`
 
 /** Slices of what COPY is fed with, so that the socket's buffer stays small beside the packs. */
