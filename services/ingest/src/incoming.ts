@@ -50,6 +50,7 @@ export interface DeadLetter {
     | 'too_many_rows'
     | 'rows_mismatch'
     | 'not_a_batch'
+    | 'id_conflict' // told by the ledger, not by the record itself
   detail: string
   batchId: string | undefined
   replyTo: string | undefined

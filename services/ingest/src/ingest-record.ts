@@ -59,7 +59,7 @@ export class RecordIngester {
     try {
       const read = await readRecord(record)
       if (attempt > MAX_ATTEMPTS) await retry('poison', () => this.setPoisonAside(record, read))
-      else if (read.kind === 'dead-letter') await retry('dead-letter', () => this.refuse(record, read, 'unreadable'))
+      else if (read.kind === 'dead-letter') await retry('dead-letter', () => this.refuse(record, read))
       else if (read.kind === 'cancel') await retry('cancel', () => this.cancel(record, read.batch))
       else if (read.kind === 'unreadable') await retry('unreadable', () => this.failUnreadable(record, read, attempt))
       else await this.ingestChunk(record, read, attempt, retry)
@@ -84,7 +84,7 @@ export class RecordIngester {
     const stopTimer = metrics.chunkSeconds.startTimer()
 
     const refused = await retry('parse', () => this.parse(incoming))
-    if (refused) return retry('dead-letter', () => this.refuse(record, refused, 'unreadable'))
+    if (refused) return retry('dead-letter', () => this.refuse(record, refused))
     const chunk = await this.chunkRow(record, incoming, attempt, takenAt, memoryBefore)
     const verdict = verdictOf(this.rows, chunk.digest)
     const encode = (no: bigint) => this.packer.encode(this.rows, this.deps.catalog.ports, no)
@@ -107,14 +107,9 @@ export class RecordIngester {
     const relation = await retry('relate', () => relate(pool, batch, incoming, record))
     if (relation.kind === 'conflict') {
       const { batchId, replyTo } = headers
-      const letter: DeadLetter = {
-        kind: 'dead-letter',
-        reason: 'bad_header',
-        detail: relation.detail,
-        batchId,
-        replyTo,
-      }
-      return retry('dead-letter', () => this.refuse(record, letter, 'id_conflict'))
+      const { detail } = relation
+      const letter = { kind: 'dead-letter', reason: 'id_conflict', detail, batchId, replyTo } as const
+      return retry('dead-letter', () => this.refuse(record, letter))
     }
     metrics.chunks.inc({ relation: relation.kind })
     if (relation.kind === 'repeat' && batch.state !== 'open' && incoming.total !== undefined) {
@@ -132,7 +127,7 @@ export class RecordIngester {
       }
       if (stored === 'ended') return
       failpoints.pass('stored-chunk')
-    } else if (incoming.total !== undefined) {
+    } else if (relation.kind === 'repeat' && incoming.total !== undefined) {
       const total = incoming.total
       await retry('total', () => noteTotal(pool, batch.no, incoming.chunk, total))
     }
@@ -209,8 +204,7 @@ export class RecordIngester {
     if (relation.kind === 'repeat' && batch.state !== 'open') return this.replyAgain(batch)
     if (relation.kind === 'same' || relation.kind === 'late') return
     const { batchId, replyTo } = headers
-    const letter: DeadLetter = { kind: 'dead-letter', reason: 'not_a_batch', detail: message, batchId, replyTo }
-    return this.refuse(record, letter, 'id_conflict')
+    return this.refuse(record, { kind: 'dead-letter', reason: 'id_conflict', detail: message, batchId, replyTo })
   }
 
   private async failReplyTo(batch: LedgerBatch): Promise<void> {
@@ -229,29 +223,34 @@ export class RecordIngester {
   }
 
   /** A record that changes nothing: it goes to the dead letters, and its sender is told if it named its batch. */
-  private async refuse(record: IncomingRecord, letter: DeadLetter, state: 'id_conflict' | 'unreadable'): Promise<void> {
-    const { pool, producer, deadLetters, replies, metrics, log } = this.deps
-    const reason = state === 'id_conflict' ? 'id_conflict' : letter.reason
-    if (letter.batchId !== undefined) {
-      const reply = refusal(record, letter.batchId, state, reason, letter.detail)
-      await enqueueReply(pool, reply, replyTopic(letter.replyTo, replies), record.headers.get('traceparent') ?? null)
+  private async refuse(record: IncomingRecord, letter: DeadLetter): Promise<void> {
+    const { pool, replies, log } = this.deps
+    const { reason, detail, batchId, replyTo } = letter
+    if (batchId !== undefined) {
+      const state = reason === 'id_conflict' ? 'id_conflict' : 'unreadable'
+      const reply = refusal(record, batchId, state, reason, detail)
+      await enqueueReply(pool, reply, replyTopic(replyTo, replies), record.headers.get('traceparent') ?? null)
     }
-    await sendDeadLetter(producer, record, reason, letter.detail, deadLetters)
-    metrics.deadLetters.inc({ reason })
-    log.warn({ ...placeOf(record), batch_id: letter.batchId, reason, detail: letter.detail }, 'dead letter')
+    await this.setAside(record, reason, detail)
+    log.warn({ ...placeOf(record), batch_id: batchId, reason, detail }, 'dead letter')
   }
 
-  /** The third death on one record costs its batch, not the partition. */
+  /** A record that ends its workers costs its batch, not the partition. */
   private async setPoisonAside(record: IncomingRecord, read: Awaited<ReturnType<typeof readRecord>>): Promise<void> {
-    const { pool, producer, deadLetters, replies, metrics, log } = this.deps
+    const { pool, replies, log } = this.deps
     const message = `a record of it ended ${MAX_ATTEMPTS} workers or more; it is in the dead letters`
     if (read.kind === 'chunk' || read.kind === 'unreadable') {
       const { batch } = await openBatch(pool, read.batch, record.topic, new Date(record.timestamp))
       await endEarly(pool, batch.no, 'failed', { code: 'internal_error', message }, replies)
     }
-    await sendDeadLetter(producer, record, 'internal_error', message, deadLetters)
-    metrics.deadLetters.inc({ reason: 'internal_error' })
+    await this.setAside(record, 'internal_error', message)
     log.error(placeOf(record), 'set a record aside that ended its workers')
+  }
+
+  private async setAside(record: IncomingRecord, reason: string, detail: string): Promise<void> {
+    const { producer, deadLetters, metrics } = this.deps
+    await sendDeadLetter(producer, record, reason, detail, deadLetters)
+    metrics.deadLetters.inc({ reason })
   }
 
   private ended(batchId: string, outcome: string, rows: number, record: IncomingRecord): void {

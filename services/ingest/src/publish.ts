@@ -5,6 +5,7 @@ import { BATCH_COLUMNS, type LedgerBatch } from '@rates/service/ledger/open'
 import { firstRowErrors } from '@rates/service/ledger/row-errors'
 import { withTransaction } from '@rates/service/postgres'
 import type pg from 'pg'
+import { rejectedRows } from './store-small.ts'
 
 /** True if all chunks of the batch are stored: one index look-up, asked after every chunk. */
 export async function isComplete(pool: pg.Pool, batchNo: bigint): Promise<boolean> {
@@ -85,10 +86,7 @@ async function lockWithTarget(
 
 /** Why a complete batch fails all the same, or null. */
 function fault(batch: LedgerBatch, sums: Sums, replaced: LedgerBatch | undefined): BatchError | null {
-  if (sums.rejected > 0) {
-    const message = `${sums.rejected} of ${sums.rows} rows break a rule; nothing of the batch is visible`
-    return { code: 'rejected_rows', message, rules: sums.rules ?? {} }
-  }
+  if (sums.rejected > 0) return rejectedRows(sums.rejected, sums.rows, sums.rules ?? {})
   if (batch.deadline && batch.onDeadline === 'fail' && batch.deadline.getTime() < Date.now()) {
     return { code: 'deadline_passed', message: `it was not complete at ${batch.deadline.toISOString()}` }
   }

@@ -22,17 +22,16 @@ values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $
 on conflict (id, dry_run) do nothing
 returning no`
 
+/** Why a batch with bad rows fails. */
+export function rejectedRows(rejected: number, rows: number, rules: Record<string, number>): BatchError {
+  const message = `${rejected} of ${rows} rows break a rule; nothing of the batch is visible`
+  return { code: 'rejected_rows', message, rules }
+}
+
 /** The verdict on a batch of one chunk. */
 export function verdictOf(rows: RowBuffer, digest: Uint8Array): Verdict {
   const rejected = rows.rejections.length
-  const error: BatchError | null =
-    rejected === 0
-      ? null
-      : {
-          code: 'rejected_rows',
-          message: `${rejected} of ${rows.rows} rows break a rule; nothing of the batch is visible`,
-          rules: rows.rules(),
-        }
+  const error = rejected === 0 ? null : rejectedRows(rejected, rows.rows, rows.rules())
   return {
     state: error ? 'failed' : 'succeeded',
     error,

@@ -8,8 +8,8 @@ export const kafkaAway = (): Problem =>
   new Problem(503, 'Kafka cannot be reached: no upload can be taken, reads go on.', { headers: { 'retry-after': '5' } })
 
 /**
- * One producer for all uploads, connected by the first. One that failed to send is not used by anybody new: what an
- * idempotent producer may still do after that is unclear.
+ * One producer for all uploads, connected by the first. One that failed to send is not used by anybody new: a new one
+ * tells within seconds whether Kafka is there, before a batch is opened.
  */
 export class SharedProducer {
   readonly #connect: () => Promise<Producer>

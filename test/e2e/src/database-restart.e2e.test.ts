@@ -1,8 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals'
-import { testBatch } from '@rates/testing/batches'
 import { succeeded } from '@rates/testing/line'
-import { holdPacks, startWorkerProcess } from '@rates/testing/workers'
-import { finalFacts, inTheMiddle, produce, startOwnServers, type OwnServers } from './own-servers.ts'
+import { finalFacts, loadToTheMiddle, startOwnServers, type OwnServers } from './own-servers.ts'
 
 let servers: OwnServers
 afterEach(() => servers.stop())
@@ -16,13 +14,7 @@ describe('a PostgreSQL that restarts in the middle of a batch of 1 000 000 rows'
     async (_, signal) => {
       servers = await startOwnServers()
       const { line, postgres } = servers
-      const batch = testBatch(1_000_000, { sorted: true })
-      const workers = await Promise.all([startWorkerProcess(line), startWorkerProcess(line)])
-      const packs = await holdPacks(line)
-      await produce(line, batch)
-      await packs.waiting(2)
-      await packs.release()
-      expect(await inTheMiddle(line, batch, 3)).toBe(true)
+      const { batch, workers } = await loadToTheMiddle(servers)
       await postgres.kill(signal)
       await postgres.startAgain()
       expect(await finalFacts(line, batch)).toEqual(succeeded(batch))

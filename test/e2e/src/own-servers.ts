@@ -5,8 +5,9 @@ import { migrate } from '@rates/db/migrate'
 import { startKafka, type RunningKafka } from '@rates/local/kafka'
 import { forgetPostgres, startPostgres, type RunningPostgres } from '@rates/local/postgres'
 import { produceBatch } from '@rates/service/produce-batch'
-import { csv, type TestBatch } from '@rates/testing/batches'
+import { csv, testBatch, type TestBatch } from '@rates/testing/batches'
 import { eventually } from '@rates/testing/eventually'
+import { holdPacks, startWorkerProcess, type ServiceProcess } from '@rates/testing/workers'
 import { factsOf, settled, startLine, type Facts, type Line } from '@rates/testing/line'
 
 /** A PostgreSQL and a broker that a test may stop and kill, and a line on them. */
@@ -77,7 +78,7 @@ export async function produce(line: Line, batch: TestBatch): Promise<{ chunks: n
 }
 
 /** Waits until so many chunks are stored; true if there are more to come. */
-export async function inTheMiddle(line: Line, batch: TestBatch, chunks: number): Promise<boolean> {
+async function inTheMiddle(line: Line, batch: TestBatch, chunks: number): Promise<boolean> {
   const { state } = await eventually(
     async () => {
       const { rows } = await line.pool.query<{ state: string; chunks: number }>(
@@ -96,4 +97,16 @@ export async function finalFacts(line: Line, batch: TestBatch): Promise<Facts> {
   await line.reply(batch.id, 120_000)
   await settled(line, 60_000)
   return factsOf(line, batch)
+}
+
+/** A batch of 1 000 000 rows that two workers are in the middle of. */
+export async function loadToTheMiddle({ line }: OwnServers): Promise<{ batch: TestBatch; workers: ServiceProcess[] }> {
+  const batch = testBatch(1_000_000, { sorted: true })
+  const workers = await Promise.all([startWorkerProcess(line), startWorkerProcess(line)])
+  const packs = await holdPacks(line)
+  await produce(line, batch)
+  await packs.waiting(2)
+  await packs.release()
+  if (!(await inTheMiddle(line, batch, 3))) throw new Error('the batch ended before it was interrupted')
+  return { batch, workers }
 }
