@@ -41,6 +41,11 @@ export interface ConsumerOptions {
    * mend: it ends the consumer, and `failed` rejects with it.
    */
   handle: (record: IncomingRecord, context: RecordContext) => Promise<void>
+  /**
+   * Of a partition's fetched records the one with the least goes first; without it, and among equals, in their order. A
+   * record counts as done only once all before it are: what went ahead may come again.
+   */
+  urgency?: (record: IncomingRecord) => number
   onRebalance?: (kind: 'assigned' | 'revoked') => void
   /** Most bytes of a fetch, and so of what is waiting in memory. */
   maxBytes?: number
@@ -66,7 +71,7 @@ export class Stopped extends Error {
 const COMMIT_MILLISECONDS = 500
 
 export async function startConsumer(settings: KafkaSettings, options: ConsumerOptions): Promise<Consumer> {
-  const { groupId, topic, handle, onRebalance, maxBytes = 4 << 20, sessionSeconds = 10 } = options
+  const { groupId, topic, handle, urgency, onRebalance, maxBytes = 4 << 20, sessionSeconds = 10 } = options
   const { log } = settings
   const kafka = kafkaClient(settings)
   const consumer = kafka.consumer({
@@ -85,7 +90,7 @@ export async function startConsumer(settings: KafkaSettings, options: ConsumerOp
   failed.catch(() => undefined)
   const stopping = new AbortController()
   const suspects = new Set<number>()
-  let inHand: Promise<void> = Promise.resolve()
+  const inHand = new Set<Promise<void>>()
 
   consumer.on('consumer.group_join', ({ payload }) => {
     const partitions = payload.memberAssignment[topic] ?? []
@@ -124,11 +129,14 @@ export async function startConsumer(settings: KafkaSettings, options: ConsumerOp
       })
       suspects.delete(partition)
     }
+    const records = batch.messages.map((message) => incoming(topic, partition, message))
+    const handled = new Set<IncomingRecord>()
+    let low = 0 // all records before this one are handled
     try {
-      for (const message of batch.messages) {
+      for (const record of urgency ? inOrderOf(urgency, records) : records) {
         if (signal.aborted || !isRunning()) break
         try {
-          await handle(incoming(topic, partition, message), { signal, suspect: suspects.has(partition) })
+          await handle(record, { signal, suspect: suspects.has(partition) })
         } catch (error) {
           if (!(error instanceof Stopped)) {
             fail(error as Error)
@@ -136,8 +144,10 @@ export async function startConsumer(settings: KafkaSettings, options: ConsumerOp
           }
           break
         }
-        resolveOffset(message.offset)
-        done = message.offset
+        handled.add(record)
+        while (low < records.length && handled.has(records[low]!)) done = String(records[low++]!.offset)
+        if (done === undefined) continue
+        resolveOffset(done)
         if (suspects.has(partition) || performance.now() - committed > COMMIT_MILLISECONDS) await commit()
       }
       await commit()
@@ -149,17 +159,18 @@ export async function startConsumer(settings: KafkaSettings, options: ConsumerOp
 
   await connectAndRun(consumer, topic, (payload) => {
     const batch = eachBatch(payload)
-    inHand = batch.catch(() => undefined)
+    const settled = batch.catch(() => undefined).finally(() => inHand.delete(settled))
+    inHand.add(settled)
     return batch
   })
   return {
     failed,
     async stop() {
       stopping.abort()
-      // Once it is told to disconnect, kafkajs drops commits without a word: the record in hand comes first.
+      // Once it is told to disconnect, kafkajs drops commits without a word: the records in hand come first.
       await within(
         20,
-        inHand.then(() => consumer.disconnect()),
+        Promise.all(inHand).then(() => consumer.disconnect()),
       )
     },
   }
@@ -177,7 +188,16 @@ async function connectAndRun(
 ): Promise<void> {
   await consumer.connect()
   await consumer.subscribe({ topics: [topic], fromBeginning: true })
-  await consumer.run({ autoCommit: false, eachBatchAutoResolve: false, partitionsConsumedConcurrently: 1, eachBatch })
+  // All partitions of a fetch at once, so that the handler can choose among them, and one's commit holds up no other.
+  const partitionsConsumedConcurrently = 1_000
+  await consumer.run({ autoCommit: false, eachBatchAutoResolve: false, partitionsConsumedConcurrently, eachBatch })
+}
+
+/** A stable sort; the list itself where nothing is urgent. */
+function inOrderOf(urgency: (record: IncomingRecord) => number, records: IncomingRecord[]): IncomingRecord[] {
+  const keyed = records.map((record) => ({ record, key: urgency(record) }))
+  if (keyed.every(({ key }) => key === keyed[0]!.key)) return records
+  return keyed.sort((a, b) => (a.key === b.key ? 0 : a.key - b.key)).map(({ record }) => record)
 }
 
 export interface Tail {

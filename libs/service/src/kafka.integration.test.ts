@@ -168,6 +168,61 @@ describe('a consumer', () => {
   })
 })
 
+describe('a consumer that is told what is urgent', () => {
+  const urgency = (record: IncomingRecord): number => (Number(record.headers.get('n')) >= 6 ? 0 : 1)
+
+  it('takes that first among what it fetched, and commits no offset before what it left behind', async () => {
+    const topic = await newTopic(1)
+    await produce(topic, 0, 8)
+    const options = { groupId: `g-${topic}`, topic, sessionSeconds: 6, urgency }
+    const seen: number[] = []
+    const one = await startConsumer(kafka, {
+      ...options,
+      handle: (record) => {
+        const n = Number(record.headers.get('n'))
+        if (n === 2) return Promise.reject(new Error('a bug'))
+        seen.push(n)
+        return Promise.resolve()
+      },
+    })
+    await expect(one.failed).rejects.toThrow('a bug')
+    await one.stop()
+    expect(seen).toEqual([6, 7, 0, 1])
+    expect((await admin.progress(options.groupId, topic))[0]!.committed).toBe(2n)
+    const again: number[] = []
+    const two = await startConsumer(kafka, {
+      ...options,
+      handle: (record) => Promise.resolve(void again.push(Number(record.headers.get('n')))),
+    })
+    await eventually(async () => (await left(options.groupId, topic)) === 0n)
+    await two.stop()
+    expect(again).toEqual([6, 7, 2, 3, 4, 5])
+  })
+
+  it('has a record of each fetched partition in hand, and finishes all of them when it stops', async () => {
+    const topic = await newTopic(3)
+    await produce(topic, 0, 9)
+    const started = new Set<number>()
+    const finished: number[] = []
+    const group = `g-${topic}`
+    const consumer = await startConsumer(kafka, {
+      groupId: group,
+      topic,
+      sessionSeconds: 6,
+      handle: async ({ partition }) => {
+        started.add(partition)
+        await eventually(() => Promise.resolve(started.size === 3))
+        await new Promise((resolve) => setTimeout(resolve, 200))
+        finished.push(partition)
+      },
+    })
+    await eventually(() => Promise.resolve(started.size === 3))
+    await consumer.stop()
+    expect(finished.sort()).toEqual([0, 1, 2])
+    expect(await left(group, topic)).toBe(6n)
+  })
+})
+
 describe('a producer', () => {
   it('has sent what it says it has, also after a request that failed in part', async () => {
     const topic = await newTopic(2)

@@ -9,6 +9,7 @@ import { enqueueReply, replyTopic, type ReplySettings } from '@rates/service/led
 import { openBatch, type LedgerBatch } from '@rates/service/ledger/open'
 import { packErrors } from '@rates/service/ledger/row-errors'
 import { type Logger } from '@rates/service/log'
+import { RssSampler } from '@rates/service/memory'
 import { withTransaction } from '@rates/service/postgres'
 import type pg from 'pg'
 import { countAttempt, forgetAttempts, MAX_ATTEMPTS } from './attempts.ts'
@@ -41,6 +42,7 @@ export interface IngestDeps {
 export class RecordIngester {
   private readonly rows = new RowBuffer()
   private readonly packer = new Packer()
+  private readonly memory = new RssSampler()
   private readonly deps: IngestDeps
 
   constructor(deps: IngestDeps) {
@@ -80,12 +82,11 @@ export class RecordIngester {
     const { pool, failpoints, metrics, replies } = this.deps
     const { batch: headers } = incoming
     const takenAt = new Date()
-    const memoryBefore = process.memoryUsage.rss()
     const stopTimer = metrics.chunkSeconds.startTimer()
 
     const refused = await retry('parse', () => this.parse(incoming))
     if (refused) return retry('dead-letter', () => this.refuse(record, refused))
-    const chunk = await this.chunkRow(record, incoming, attempt, takenAt, memoryBefore)
+    const chunk = await this.chunkRow(record, incoming, attempt, takenAt)
     const verdict = verdictOf(this.rows, chunk.digest)
     const encode = (no: bigint) => this.packer.encode(this.rows, this.deps.catalog.ports, no)
 
@@ -153,7 +154,6 @@ export class RecordIngester {
     incoming: IncomingChunk | UnreadableBatch,
     attempt: number,
     takenAt: Date,
-    memoryBefore: number,
   ): Promise<ChunkRow> {
     const { rows } = this
     const rejected = rows.rejections.length
@@ -172,7 +172,7 @@ export class RecordIngester {
       recordTime: new Date(record.timestamp),
       bytes: incoming.bytes,
       worker: this.deps.worker,
-      peakMemory: Math.max(memoryBefore, process.memoryUsage.rss()),
+      peakMemory: this.memory.read(),
       attempt,
       takenAt,
     }
@@ -193,7 +193,7 @@ export class RecordIngester {
     const { pool, replies } = this.deps
     const { batch: headers, message } = read
     this.rows.reset()
-    const chunk = await this.chunkRow(record, read, attempt, new Date(), process.memoryUsage.rss())
+    const chunk = await this.chunkRow(record, read, attempt, new Date())
     const error = { code: 'unreadable', message } as const
     const verdict = { ...verdictOf(this.rows, chunk.digest), state: 'failed', error, digest: null } as const
     if (await storeSmall(pool, headers, chunk, verdict, undefined, replies)) {

@@ -1,10 +1,12 @@
 import { loadConfig } from '@rates/service/config'
 import { Lifecycle, main, runUntilSignal } from '@rates/service/lifecycle'
 import { createLogger } from '@rates/service/log'
+import { collectLessOften } from '@rates/service/memory'
 import { settings as schema } from './config.ts'
 import { startWorker } from './worker.ts'
 
 main('ingest', async () => {
+  collectLessOften()
   const settings = loadConfig(schema)
   const log = createLogger('ingest', settings.LOG_LEVEL).child({ worker: settings.WORKER_NAME })
   const lifecycle = new Lifecycle()

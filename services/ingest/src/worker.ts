@@ -17,7 +17,7 @@ import { RecordIngester } from './ingest-record.ts'
 import { ingestMetrics } from './metrics.ts'
 import { OutboxRelay, whileLeader } from './relay.ts'
 import { Sweeper } from './sweeper.ts'
-import { Turns } from './turns.ts'
+import { deadlineOf, Turns, type Lane } from './turns.ts'
 
 export interface Worker {
   managementPort: number
@@ -133,13 +133,14 @@ export async function startWorker(settings: Settings, log: Logger, lifecycle: Li
       replies,
     })
     const turns = new Turns()
-    const start = (lane: 'fast' | 'bulk', topic: string, groupId: string): Promise<Consumer> =>
+    const start = (lane: Lane, topic: string, groupId: string): Promise<Consumer> =>
       startConsumer(kafka, {
         groupId,
         topic,
         sessionSeconds: settings.SESSION_SECONDS,
         onRebalance: (kind) => metrics.rebalances.inc({ kind }),
-        handle: (record, context) => turns.take(lane, () => ingester.ingest(record, context)),
+        urgency: deadlineOf,
+        handle: (record, context) => turns.take(lane, deadlineOf(record), () => ingester.ingest(record, context)),
       })
     // Both joins at once; if one fails the other is still unwound.
     const joins = await Promise.allSettled([
