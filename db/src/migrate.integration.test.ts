@@ -129,11 +129,24 @@ describe('the schema', () => {
       reverted: ['succeeded', 'reverted'],
       replaced: ['succeeded', 'replaced'],
     }
-    const move = (id: string, state: string) =>
-      run(`update batches set state = $2, finished_at = case when $2 <> 'open' then now() end where id = $1`, [
-        id,
-        state,
-      ])
+    /** To and from `replaced` by a batch of its own, which does its part. */
+    const move = async (id: string, state: string) => {
+      const other = `${id}-next`
+      if (state === 'replaced') {
+        await run(
+          `insert into batches (id, state, replaces, finished_at) values ($1, 'succeeded', $2, now()) on conflict do nothing`,
+          [other, id],
+        )
+      }
+      if (state === 'succeeded') await run(`update batches set state = 'reverted' where id = $1`, [other])
+      return run(
+        `update batches set state = $2, finished_at = case when $2 <> 'open' then now() end,
+           replaced_by = case when $2 = 'replaced' then $3 else replaced_by end where id = $1`,
+        [id, state, other],
+      )
+    }
+    const timesOf = async (id: string) =>
+      (await run(`select hidden_at is not null as hidden, replaced_by from batches where id = $1`, [id])).rows[0]
 
     it.each([false, true])('along the transitions of the ledger (dry run: %s)', async (dryRun) => {
       const seen: string[] = []
@@ -159,8 +172,33 @@ describe('the schema', () => {
       await expect(run(`update batches set purged_at = now()`)).rejects.toMatchObject({ code: '23514' })
       await move('one', 'succeeded')
       await move('one', 'replaced')
-      await run(`update batches set purged_at = now()`)
+      await run(`update batches set purged_at = now() where id = 'one'`)
       await expect(move('one', 'succeeded')).rejects.toThrow('batch one was purged')
+      await run('delete from batches')
+    })
+
+    it('to be replaced by one that names it and has succeeded, and back once that one was reverted', async () => {
+      const replace = (by: string | null) =>
+        run(`update batches set state = 'replaced', replaced_by = $1 where id = 'old'`, [by])
+      const rule = 'batch old is replaced only by one that names it and has succeeded'
+      await run(`insert into batches (id, state, replaces, finished_at) values ('old', 'succeeded', null, now()),
+        ('next', 'open', 'old', null), ('other', 'succeeded', 'somebody', now())`)
+      for (const by of [null, 'nobody', 'next', 'other']) await expect(replace(by)).rejects.toThrow(rule)
+      await run(
+        `insert into batches (id, dry_run, state, replaces, finished_at) values ('dry', true, 'succeeded', 'old', now())`,
+      )
+      await expect(replace('dry')).rejects.toThrow(rule)
+      await run(`update batches set state = 'succeeded', finished_at = now() where id = 'next'`)
+      await replace('next')
+      expect(await timesOf('old')).toEqual({ hidden: true, replaced_by: 'next' })
+      await expect(run(`update batches set replaced_by = null where id = 'old'`)).rejects.toThrow('only with its state')
+
+      const back = () => run(`update batches set state = 'succeeded' where id = 'old'`)
+      await expect(back()).rejects.toThrow('batch old comes back only when next is reverted')
+      await run(`update batches set state = 'reverted' where id = 'next'`)
+      expect(await timesOf('next')).toEqual({ hidden: true, replaced_by: null })
+      await back()
+      expect(await timesOf('old')).toEqual({ hidden: false, replaced_by: null })
       await run('delete from batches')
     })
   })

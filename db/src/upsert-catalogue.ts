@@ -17,6 +17,12 @@ export async function readCatalogue(client: Pick<ClientBase, 'query'>): Promise<
   }
 }
 
+/** Makes the caller's transaction the only one that changes the catalogue, and reads it. */
+export async function lockCatalogue(client: ClientBase): Promise<KnownCatalogue> {
+  await client.query('select version from catalog for update')
+  return readCatalogue(client)
+}
+
 /**
  * Brings regions and ports to what a dump says, within the caller's transaction; what the dump does not name stays. Only
  * rows that differ are written, so that a second run neither raises the catalogue's version nor uses up port ids.
@@ -25,8 +31,7 @@ export async function upsertCatalogue(
   client: ClientBase,
   dump: { regions: readonly RegionRow[]; ports: readonly PortRow[] },
 ): Promise<{ regions: UpsertCounts; ports: UpsertCounts }> {
-  await client.query('select version from catalog for update') // one writer of the catalogue at a time
-  const known = await readCatalogue(client)
+  const known = await lockCatalogue(client)
   const regions = compare(
     dump.regions,
     ({ slug }) => known.regions.get(slug),
@@ -37,25 +42,33 @@ export async function upsertCatalogue(
     ({ code }) => known.ports.get(code),
     (a, b) => a.name === b.name && a.region === b.region,
   )
-  // One statement for all regions, for their references to each other are checked at its end.
-  if (regions.differing.length > 0) {
-    await client.query(
-      `insert into regions (slug, name, parent_slug)
-       select * from unnest($1::text[], $2::text[], $3::text[])
-       on conflict (slug) do update set name = excluded.name, parent_slug = excluded.parent_slug`,
-      columns(regions.differing, ({ slug, name, parent }) => [slug, name, parent]),
-    )
-  }
-  if (ports.differing.length > 0) {
-    await client.query(
-      `insert into ports (code, name, parent_slug)
-       select * from unnest($1::text[], $2::text[], $3::text[])
-       on conflict (code) do update set name = excluded.name, parent_slug = excluded.parent_slug`,
-      columns(ports.differing, ({ code, name, region }) => [code, name, region]),
-    )
-  }
-  await client.query('set constraints all immediate') // a cycle of regions is told here and not by COMMIT
+  await writeRegions(client, regions.differing)
+  await writePorts(client, ports.differing)
   return { regions: regions.counts, ports: ports.counts }
+}
+
+/** Under the lock of the catalogue. */
+export async function writeRegions(client: ClientBase, regions: readonly RegionRow[]): Promise<void> {
+  if (regions.length === 0) return
+  // One statement for all, for their references to each other are checked at its end.
+  await client.query(
+    `insert into regions (slug, name, parent_slug)
+     select * from unnest($1::text[], $2::text[], $3::text[])
+     on conflict (slug) do update set name = excluded.name, parent_slug = excluded.parent_slug`,
+    columns(regions, ({ slug, name, parent }) => [slug, name, parent]),
+  )
+  await client.query('set constraints all immediate') // a cycle of regions is told here and not by COMMIT
+}
+
+/** Under the lock of the catalogue. */
+export async function writePorts(client: ClientBase, ports: readonly PortRow[]): Promise<void> {
+  if (ports.length === 0) return
+  await client.query(
+    `insert into ports (code, name, parent_slug)
+     select * from unnest($1::text[], $2::text[], $3::text[])
+     on conflict (code) do update set name = excluded.name, parent_slug = excluded.parent_slug`,
+    columns(ports, ({ code, name, region }) => [code, name, region]),
+  )
 }
 
 function compare<T>(rows: readonly T[], find: (row: T) => T | undefined, same: (a: T, b: T) => boolean) {

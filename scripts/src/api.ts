@@ -4,15 +4,37 @@ const ANSWER_MILLISECONDS = 30_000
 
 /**
  * Reads a JSON document of the API; undefined: there is no such thing (404).
- * @throws CommandFailure that says what is wrong, with the API's own words if it has any
+ * @throws CommandFailure that says what is wrong, with the API's own words if it has any; its cause is that document
  */
-export async function readApi<T>(url: string, path: string, signal?: AbortSignal): Promise<T | undefined> {
+export function readApi<T>(url: string, path: string, signal?: AbortSignal): Promise<T | undefined> {
+  return callApi<T>('GET', url, path, signal)
+}
+
+interface Body {
+  content: Uint8Array<ArrayBuffer>
+  type: string
+}
+
+/** Asks the API to do something; its answer as of readApi. */
+export function postApi<T>(url: string, path: string, body?: Body): Promise<T | undefined> {
+  return callApi<T>('POST', url, path, undefined, body)
+}
+
+async function callApi<T>(
+  method: 'GET' | 'POST',
+  url: string,
+  path: string,
+  signal?: AbortSignal,
+  body?: Body,
+): Promise<T | undefined> {
   const limit = AbortSignal.timeout(ANSWER_MILLISECONDS)
   let answer: Response
   let text: string
   try {
     answer = await fetch(url + path, {
-      headers: { accept: 'application/json' },
+      method,
+      headers: { accept: 'application/json', ...(body && { 'content-type': body.type }) },
+      ...(body && { body: body.content }),
       signal: signal ? AbortSignal.any([limit, signal]) : limit,
     })
     text = await answer.text()
@@ -28,7 +50,11 @@ export async function readApi<T>(url: string, path: string, signal?: AbortSignal
     }
   }
   const code = answer.status === 400 ? EXIT.usage : answer.status < 500 ? EXIT.refused : EXIT.unreachable
-  throw new CommandFailure(code, `The API at ${url} answers ${answer.status}: ${detailOf(text)}`)
+  const problem = problemOf(text)
+  const said = problem?.detail ?? problem?.title ?? text.slice(0, 200)
+  // Refused by what the ledger says: that is all there is to tell.
+  if (answer.status === 409) throw new CommandFailure(code, said, problem)
+  throw new CommandFailure(code, `The API at ${url} answers ${answer.status}: ${said}`, problem)
 }
 
 /** fetch says only that it failed; why is in the cause, of which there may be one for each address. */
@@ -38,11 +64,11 @@ function reasonOf(error: unknown): string {
   return inner instanceof Error ? inner.message : (error as Error).message
 }
 
-function detailOf(text: string): string {
+/** The API's own words (RFC 9457), which are the failure's cause. */
+function problemOf(text: string): { detail?: string; title?: string } | undefined {
   try {
-    const { detail, title } = JSON.parse(text) as { detail?: string; title?: string }
-    return detail ?? title ?? text
+    return JSON.parse(text) as object
   } catch {
-    return text.slice(0, 200)
+    return undefined
   }
 }

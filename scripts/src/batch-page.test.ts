@@ -21,6 +21,7 @@ const batch = (change: Partial<Batch>): Batch => ({
   createdAt: '2026-01-31T08:00:00.000Z',
   startedAt: '2026-01-31T08:00:00.100Z',
   finishedAt: null,
+  hiddenAt: null,
   purgedAt: null,
   phases: { queueSeconds: 0.1, loadSeconds: null, publishSeconds: null },
   peakMemoryBytes: 120e6,

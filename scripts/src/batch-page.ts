@@ -65,6 +65,7 @@ export function describeBatch(batch: Batch): string[] {
     ['log', text(batch.log)],
     ['trace', batch.traceId],
     ['digest', batch.digest],
+    ['hidden', batch.hiddenAt && utc(batch.hiddenAt)],
     ['purged', batch.purgedAt && utc(batch.purgedAt)],
     ['error', error && `${error.code}: ${printable(error.message, 500)}`],
   ]

@@ -2,7 +2,15 @@ import { type Command } from 'commander'
 import { NothingRuns } from './running.ts'
 
 /** What a script can tell from a command's exit code. */
-export const EXIT = { done: 0, refused: 1, usage: 2, unreachable: 3, cancelled: 4, interrupted: 130 } as const
+export const EXIT = {
+  done: 0,
+  refused: 1,
+  usage: 2,
+  unreachable: 3,
+  cancelled: 4,
+  unproven: 5,
+  interrupted: 130,
+} as const
 
 /** Ends a command with a message for the person and a code for the script. */
 export class CommandFailure extends Error {

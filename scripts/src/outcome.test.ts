@@ -48,7 +48,7 @@ describe('describeReply', () => {
     expect(describeReply(rejected, sending))
       .toBe(`failed: prices.csv: 3 of 200 000 rows break a rule; nothing of the batch is visible
 
-  unknown_port  2  no port has this code
+  unknown_port  2  no port has this code; it can be added: rates ports import FILE.csv, or PUT /ports/CODE
   not_a_date    1  a day is written YYYY-MM-DD and is in the calendar
 
 The first 2 of them:

@@ -23,7 +23,7 @@ const RULES: Record<Rule, string> = {
   missing_field: 'all four fields have to be there',
   unknown_field: 'no other fields than the four',
   text_expected: 'codes and days are JSON strings',
-  unknown_port: 'no port has this code',
+  unknown_port: 'no port has this code; it can be added: rates ports import FILE.csv, or PUT /ports/CODE',
   not_a_date: 'a day is written YYYY-MM-DD and is in the calendar',
   date_out_of_range: 'days go from 1970-01-01 to 2199-12-31',
   not_a_whole_number: 'a price is a whole number',

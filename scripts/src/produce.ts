@@ -122,7 +122,9 @@ async function send(
     else progress.update(input.bytesRead(), `${count(rows)} rows  ${count(speed)} rows/s`)
   }
   const { topics, producer } = session
-  const sent = await produceBatch(producer, topics, input.pieces, input.format, batch, { encoding, onChunk, signal })
+  const part = (): number | undefined => (size ? input.bytesRead() / size : undefined)
+  const options = { encoding, onChunk, progress: part, signal }
+  const sent = await produceBatch(producer, topics, input.pieces, input.format, batch, options)
   // What took no time needs no line.
   if (performance.now() - began < 500) progress.clear()
   else progress.finish()

@@ -9,9 +9,18 @@ const commands: Record<string, string> = {
   start: 'start everything: PostgreSQL, Kafka, the API, two ingest workers',
   reset: 'forget the data of what `rates start` runs',
   import: 'import a dump of the original schema',
+  ports: 'list ports, add and change them by a file',
+  regions: 'list regions, add and change them by a file',
   produce: 'send a batch of prices and wait for its outcome',
   list: 'list batches, newest first',
   show: 'show a batch',
+  revert: 'hide a batch that succeeded',
+  cancel: 'end a batch that is still loading',
+  status: 'what runs, how far it is, and what needs somebody, on one screen',
+  doctor: 'check settings, PostgreSQL, Kafka and the services, and say what to do',
+  'dead-letters': 'list, show and send again what workers could not use',
+  rewind: 'let the workers read again what came since a time, after a restore of the database',
+  verify: 'prove that what is stored is what was accepted',
   topics: 'create the topics',
   kafka: 'run a tool of Kafka, such as console-producer, against the broker',
 }
@@ -21,7 +30,7 @@ const fileOf = (name: string) => new URL(`./commands/${name}${extname(fileURLToP
 
 async function load(name: string): Promise<Command> {
   const module = (await import(fileOf(name).href)) as Record<string, () => Command>
-  return module[`${name}Command`]!()
+  return module[`${name.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase())}Command`]!()
 }
 
 async function main(args: string[]) {

@@ -36,6 +36,8 @@ export class ReplyInbox {
     }
     // A batch and its dry run have the same id.
     if (reply.batchId !== this.batchId || reply.dryRun !== this.dryRun) return
+    // Somebody's request to revert it was answered, not its sending.
+    if (reply.state === 'reverted' || reply.state === 'revert_refused') return
     const arrived = { reply, at: performance.now() }
     this.arrive(arrived)
     if (reply.state !== 'id_conflict' && reply.state !== 'unreadable') this.end(arrived)

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
-import { parseDeadline, parseDuration } from './times.ts'
+import { parseDeadline, parseDuration, parsePast } from './times.ts'
 
 describe('parseDuration', () => {
   it.each([
@@ -36,4 +36,18 @@ describe('parseDeadline', () => {
     '2026-02-01T24:00:00Z',
     '2026-02-01T00:00:00',
   ])('refuses %j', (text) => expect(parseDeadline(text, now)).toBeUndefined())
+})
+
+describe('parsePast', () => {
+  const now = new Date('2026-01-31T08:00:00Z')
+
+  it.each([
+    ['2h', '2026-01-31T06:00:00.000Z'],
+    ['1d12h', '2026-01-29T20:00:00.000Z'],
+    ['2026-01-30T01:00:00+01:00', '2026-01-30T00:00:00.000Z'],
+  ])('reads %s', (text, time) => expect(parsePast(text, now)).toBe(Date.parse(time)))
+
+  it.each(['', '+2h', '-2h', 'yesterday', '2026-02-30T00:00:00Z', '2026-01-31'])('refuses %j', (text) =>
+    expect(parsePast(text, now)).toBeUndefined(),
+  )
 })

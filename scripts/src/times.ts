@@ -28,3 +28,11 @@ export function parseDeadline(text: string, now: Date): string | undefined {
   const at = new Date(text.toUpperCase())
   return Number.isNaN(at.getTime()) ? undefined : at.toISOString()
 }
+
+/** Milliseconds since 1970 of a time with any offset, or of a duration before `now` as `2h`, `30m`. */
+export function parsePast(text: string, now: Date): number | undefined {
+  const seconds = parseDuration(text)
+  if (seconds !== undefined) return now.getTime() - seconds * 1000
+  const time = text.startsWith('+') ? undefined : parseDeadline(text, now)
+  return time === undefined ? undefined : Date.parse(time)
+}

@@ -21,6 +21,15 @@ export type BatchErrorCode =
   | 'cancelled' // by its sender
   | 'upload_broken'
 
+/** Why a batch cannot be reverted. */
+export type RevertRefusal =
+  | 'not_found' // no batch has the id
+  | 'dry_run' // there is nothing of it to hide
+  | 'not_succeeded' // it is loading, failed or was cancelled
+  | 'replaced' // another batch took its place: revert that one
+  | 'window_over' // it succeeded too long ago
+  | 'purged' // the batch that it replaced is gone, and nothing could come back
+
 export interface BatchError {
   code: BatchErrorCode
   message: string
@@ -42,7 +51,7 @@ export interface Batch {
   chunks: { done: number; expected: number | null }
   rows: { accepted: number; rejected: number; expected: number | null }
   bytes: number
-  /** 0 to 1; null while the number of chunks is unknown. */
+  /** 0 to 1; estimated by what the sender says while the number of chunks is unknown, null where it says nothing. */
   progress: number | null
   rowsPerSecond: number | null
   etaAt: string | null
@@ -51,6 +60,8 @@ export interface Batch {
   createdAt: string
   startedAt: string | null
   finishedAt: string | null
+  /** When it was reverted or replaced. */
+  hiddenAt: string | null
   purgedAt: string | null
   phases: { queueSeconds: number | null; loadSeconds: number | null; publishSeconds: number | null }
   peakMemoryBytes: number | null
@@ -72,12 +83,15 @@ export interface RowError {
   rule: Rule
 }
 
-/** What a sender is told, once: the value of a record on the reply topic. */
+/**
+ * What a sender is told, once: the value of a record on the reply topic. `reverted` and `revert_refused` answer a
+ * `control: revert`, the others a batch.
+ */
 export interface Reply {
   replyId: string
   batchId: string
   correlationId: string | null
-  state: Outcome | 'id_conflict' | 'unreadable'
+  state: Outcome | 'id_conflict' | 'unreadable' | 'reverted' | 'revert_refused'
   dryRun: boolean
   source: string | null
   rows: { accepted: number; rejected: number }

@@ -1,9 +1,9 @@
-import { takeRow, type FieldSpans } from './fields.ts'
-import { rejection } from './rejection.ts'
+import { takeRow } from './fields.ts'
+import { MAX_RECORD_BYTES } from './limits.ts'
 import { daysInMonth } from './months.ts'
 import { type PortTable } from './port-table.ts'
+import { type Rule } from './rejection.ts'
 import { type RowBuffer } from './row-buffer.ts'
-import { textOf } from './text.ts'
 
 const COMMA = 0x2c
 const LF = 0x0a
@@ -110,38 +110,47 @@ function fastDay(body: Uint8Array, at: number): number {
   return day < daysInMonth(month) ? month * 32 + day : -1
 }
 
+/** Where the fields of the row in hand stand. */
+const spans = new Int32Array(8)
+
 /** Takes the row that starts at `start` with every rule of RFC 4180. @returns where the next one starts. */
 function carefulRow(body: Uint8Array, start: number, ports: PortTable, rows: RowBuffer): number {
   let lineEnd = start
   let quotes = 0
-  while (lineEnd < body.length && (body[lineEnd] !== LF || quotes % 2 === 1)) if (body[lineEnd++] === QUOTE) quotes++
+  let commas = 0
+  for (; lineEnd < body.length; lineEnd++) {
+    const byte = body[lineEnd]
+    if (byte === COMMA) {
+      if (commas < 3) {
+        spans[commas * 2 + 1] = lineEnd
+        spans[commas * 2 + 2] = lineEnd + 1
+      }
+      commas++
+    } else if (byte === QUOTE) quotes++
+    else if (byte === LF && quotes % 2 === 0) break
+  }
   const next = lineEnd + 1
-  let end = lineEnd
-  if (end > start && body[end - 1] === CR) end--
-  const text = (): string => textOf(body, start, end)
+  const end = lineEnd > start && body[lineEnd - 1] === CR ? lineEnd - 1 : lineEnd
+  const refuse = (rule: Rule, value: string): number => {
+    rows.reject(0, rule, body, start, end, value)
+    rows.digest.addBytes(body, start, end)
+    return next
+  }
+  if (end - start > MAX_RECORD_BYTES) {
+    // A quote that never closes makes a long row, too: then that is what to tell.
+    return quotes % 2 === 1 ? refuse('quotes', '"') : refuse('row_too_long', `${end - start} bytes`)
+  }
   if (quotes === 0) {
-    let commas = 0
-    let a = 0
-    let b = 0
-    let c = 0
-    for (let i = start; i < end; i++) {
-      if (body[i] !== COMMA) continue
-      if (++commas === 1) a = i
-      else if (commas === 2) b = i
-      else c = i
-    }
-    if (commas !== 3) {
-      rows.reject(rejection(rows.rows, null, `${commas + 1} columns`, 'columns', text()))
-      rows.digest.addBytes(body, start, end)
-    } else takeRow(rows, ports, body, [start, a, a + 1, b, b + 1, c, c + 1, end], text)
+    if (commas !== 3) return refuse('columns', `${commas + 1} columns`)
+    spans[0] = start
+    spans[7] = end
+    takeRow(rows, ports, body, spans, body, start, end)
     return next
   }
   const fields = unquote(body, start, end)
-  if (fields === undefined || fields.spans.length !== 8) {
-    const value = fields === undefined ? '"' : `${fields.spans.length / 2} columns`
-    rows.reject(rejection(rows.rows, null, value, fields === undefined ? 'quotes' : 'columns', text()))
-    rows.digest.addBytes(body, start, end)
-  } else takeRow(rows, ports, fields.bytes, fields.spans as unknown as FieldSpans, text)
+  if (fields === undefined) return refuse('quotes', '"')
+  if (fields.spans.length !== 8) return refuse('columns', `${fields.spans.length / 2} columns`)
+  takeRow(rows, ports, fields.bytes, Int32Array.from(fields.spans), body, start, end)
   return next
 }
 

@@ -6,6 +6,10 @@ export const MAX_CHUNK_ROWS = 32_767
 export const MAX_CHUNK_WIRE_BYTES = 900_000
 /** Bytes of a chunk's body once decompressed. */
 export const MAX_CHUNK_BYTES = 8_000_000
+/** A body may become this many times larger once decompressed; a price list shrinks to a fifth or a twentieth. */
+export const MAX_RATIO = 200
+/** Below this size of a chunk's decompressed body the ratio does not matter: a few equal rows shrink to nothing. */
+export const RATIO_FROM_BYTES = 4_000_000
 /** Bytes of one row of a batch. */
 export const MAX_RECORD_BYTES = 65_536
 /** Chunks of a batch: 100 000 of 32 767 rows are 3.3 thousand million prices. */

@@ -1,7 +1,8 @@
-import { parsePrice, takeRow, type FieldSpans } from './fields.ts'
+import { parsePrice, takeRow } from './fields.ts'
+import { MAX_RECORD_BYTES } from './limits.ts'
 import { parseDay } from './months.ts'
 import { type PortTable } from './port-table.ts'
-import { rejection, type Field } from './rejection.ts'
+import { FIELDS, type Rule } from './rejection.ts'
 import { type RowBuffer } from './row-buffer.ts'
 import { textOf } from './text.ts'
 
@@ -9,11 +10,12 @@ const LF = 0x0a
 const CR = 0x0d
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
-const FIELDS: readonly Field[] = ['orig_code', 'dest_code', 'day', 'price']
+const ALL = 15
 const encoder = new TextEncoder()
 
-/** Start and end of each field of the last object that fastObject read. */
+/** Start and end of each field of the last object that fastObject read, and of a key in it that is none of them. */
 const spans = new Int32Array(8)
+const stray = new Int32Array(2)
 
 /**
  * Parses a chunk of NDJSON: a line is one object `{"orig_code":"CNGGZ","dest_code":"NLRTM","day":"2021-01-31",
@@ -26,9 +28,11 @@ export function parseNdjson(body: Uint8Array, ports: PortTable, rows: RowBuffer)
     const newline = body.indexOf(LF, at)
     const next = newline < 0 ? body.length : newline
     const end = next > at && body[next - 1] === CR ? next - 1 : next
-    if (fastObject(body, at, end)) takeSpans(body, at, end, ports, rows)
-    else if (at === end) refuse(rows, null, '', 'json', '')
-    else carefulLine(textOf(body, at, end), ports, rows)
+    const found = fastObject(body, at, end)
+    if (found === ALL) takeSpans(body, at, end, ports, rows)
+    else if (end - at > MAX_RECORD_BYTES) refuse(rows, 0, 'row_too_long', `${end - at} bytes`, body, at, end)
+    else if (found === 0 || hasControls(body, at, end)) carefulLine(body, at, end, ports, rows)
+    else refusePlain(found, body, at, end, rows)
     at = next + 1
   }
   rows.sumAccepted(ports)
@@ -41,49 +45,117 @@ function takeSpans(body: Uint8Array, start: number, end: number, ports: PortTabl
   const day = parseDay(body, spans[4]!, spans[5]!)
   const price = parsePrice(body, spans[6]!, spans[7]!)
   if (orig >= 0 && dest >= 0 && day >= 0 && price >= 0) rows.accept(orig, dest, day, price)
-  else takeRow(rows, ports, body, spans as unknown as FieldSpans, () => textOf(body, start, end))
+  else if (end - start > MAX_RECORD_BYTES) refuse(rows, 0, 'row_too_long', `${end - start} bytes`, body, start, end)
+  else takeRow(rows, ports, body, spans, body, start, end)
+}
+
+/** Refuses an object that lacks a field, or has another: `found` are the fields that it has. */
+function refusePlain(found: number, body: Uint8Array, start: number, end: number, rows: RowBuffer): void {
+  for (let field = 0; field < 4; field++) {
+    if ((found & (1 << field)) === 0) return refuse(rows, field + 1, 'missing_field', '', body, start, end)
+  }
+  rows.reject(0, 'unknown_field', body, start, end, stray[0]!, stray[1])
+  rows.digest.addBytes(body, start, end)
+}
+
+/** JSON has no such bytes in its texts: JSON.parse is to tell. */
+function hasControls(body: Uint8Array, start: number, end: number): boolean {
+  for (let i = start; i < end; i++) if (body[i]! < 0x20) return true
+  return false
 }
 
 /** Parses a whole batch `{"prices":[{…}, …]}`; the caller parsed the JSON. @throws TooManyRows */
 export function parsePrices(prices: readonly unknown[], ports: PortTable, rows: RowBuffer): void {
-  for (const price of prices) takeObject(price, JSON.stringify(price), ports, rows)
+  for (const price of prices) {
+    const text = encoder.encode(jsonOf(price))
+    takeObject(price, text, 0, text.length, ports, rows)
+  }
   rows.sumAccepted(ports)
 }
 
-/** Reads an object of just the four fields without escapes into `spans`; false: the careful way has to look. */
-function fastObject(body: Uint8Array, start: number, end: number): boolean {
+/**
+ * Reads a flat object without escapes: which of the four fields it has (a bit for each, null is none), and their places
+ * into `spans`. 0: the careful way has to look. Another key is among the bits as 16, and in `stray`. For speed it takes
+ * bytes in a text for what they are: an object that is refused by it has to be looked at for control characters.
+ */
+function fastObject(body: Uint8Array, start: number, end: number): number {
   let at = skipSpace(body, start, end)
-  if (body[at++] !== 0x7b) return false
+  if (body[at++] !== 0x7b) return 0
   let seen = 0
+  let nulls = 0
   for (;;) {
     at = skipSpace(body, at, end)
-    if (body[at++] !== QUOTE) return false
+    if (body[at++] !== QUOTE) return 0
     const key0 = at
     while (at < end && body[at] !== QUOTE) at++
+    const key1 = at
     const field = fieldOf(body, key0, at)
-    if (field < 0 || (seen & (1 << field)) !== 0) return false
-    seen |= 1 << field
+    if (field >= 0 && (seen & (1 << field)) !== 0) return 0
     at = skipSpace(body, at + 1, end)
-    if (body[at++] !== 0x3a) return false
+    if (body[at++] !== 0x3a) return 0
     at = skipSpace(body, at, end)
-    if (field < 3) {
-      if (body[at++] !== QUOTE) return false
-      spans[field * 2] = at
-      while (at < end && body[at] !== QUOTE) if (body[at++] === BACKSLASH) return false
+    const value0 = at
+    if (field >= 0 && field < 3 && body[at] === QUOTE) {
+      spans[field * 2] = ++at
+      while (at < end && body[at] !== QUOTE) if (body[at++] === BACKSLASH) return 0
       spans[field * 2 + 1] = at++
-    } else {
-      const first = body[at]!
-      if (first < 0x31 || first > 0x39) return false // JSON allows no leading zero
-      spans[6] = at
+    } else if (field === 3 && body[at]! >= 0x31 && body[at]! <= 0x39) {
       while (at < end && body[at]! >= 0x30 && body[at]! <= 0x39) at++
+      spans[6] = value0
       spans[7] = at
     }
+    if (at === value0 || isFraction(body[at])) {
+      // Not as it should be. A price is told by what stands there; a code or a day that is no text is JSON.parse's.
+      at = scalarEnd(body, value0, end)
+      if (at < 0) return 0
+      if (field < 0) {
+        for (let i = key0; i < key1; i++) if (body[i] === BACKSLASH) return 0
+        if ((seen & 16) === 0) stray.set([key0, key1])
+      } else if (body[value0] === 0x6e) nulls |= 1 << field
+      else if (field < 3 || isWhole(body, value0, at)) return 0
+      spans[6] = field === 3 ? value0 : spans[6]!
+      spans[7] = field === 3 ? at : spans[7]!
+    }
+    seen |= field < 0 ? 16 : 1 << field
     at = skipSpace(body, at, end)
-    if (at >= end) return false
+    if (at >= end) return 0
     const separator = body[at++]
-    if (separator === 0x7d) return seen === 15 && skipSpace(body, at, end) === end
-    if (separator !== 0x2c) return false
+    if (separator === 0x7d) return skipSpace(body, at, end) === end ? seen & ~nulls : 0
+    if (separator !== 0x2c) return 0
   }
+}
+
+const isDigit = (byte: number | undefined): boolean => byte !== undefined && byte >= 0x30 && byte <= 0x39
+const isFraction = (byte: number | undefined): boolean => byte === 0x2e || byte === 0x65 || byte === 0x45
+
+/** Where the text without escapes, number or null that starts at `at` ends; -1 for all else. */
+function scalarEnd(body: Uint8Array, at: number, end: number): number {
+  if (body[at] === QUOTE) {
+    for (let i = at + 1; i < end; i++) {
+      if (body[i] === QUOTE) return i + 1
+      if (body[i] === BACKSLASH) return -1
+    }
+    return -1
+  }
+  if (body[at] === 0x6e) return body[at + 1] === 0x75 && body[at + 2] === 0x6c && body[at + 3] === 0x6c ? at + 4 : -1
+  let p = body[at] === 0x2d ? at + 1 : at
+  if (!isDigit(body[p])) return -1
+  if (body[p] === 0x30) p++
+  else while (isDigit(body[p])) p++
+  if (body[p] === 0x2e) {
+    if (!isDigit(body[++p])) return -1
+    while (isDigit(body[p])) p++
+  }
+  return body[p] === 0x65 || body[p] === 0x45 ? -1 : p
+}
+
+/** Whether a number is whole though it has a fraction: 12.0 is. */
+function isWhole(body: Uint8Array, start: number, end: number): boolean {
+  let point = start
+  while (point < end && body[point] !== 0x2e) point++
+  if (point === end) return false
+  for (let i = point + 1; i < end; i++) if (body[i] !== 0x30) return false
+  return true
 }
 
 function skipSpace(body: Uint8Array, at: number, end: number): number {
@@ -99,64 +171,77 @@ function fieldOf(body: Uint8Array, start: number, end: number): number {
   return name
 }
 
-function carefulLine(line: string, ports: PortTable, rows: RowBuffer): void {
+function carefulLine(body: Uint8Array, start: number, end: number, ports: PortTable, rows: RowBuffer): void {
   let object: unknown
   try {
-    object = JSON.parse(line)
+    object = JSON.parse(textOf(body, start, end))
   } catch {
-    refuse(rows, null, line, 'json', line)
+    refuseWhole(rows, 'json', body, start, end)
     return
   }
-  takeObject(object, line, ports, rows)
+  takeObject(object, body, start, end, ports, rows)
 }
 
-/** Takes one object, however it is written: every fault is told apart, the first is recorded. */
-function takeObject(object: unknown, text: string, ports: PortTable, rows: RowBuffer): void {
+/** Takes one object, however it is written as row[start, end): every fault is told apart, the first is recorded. */
+function takeObject(
+  object: unknown,
+  row: Uint8Array,
+  start: number,
+  end: number,
+  ports: PortTable,
+  rows: RowBuffer,
+): void {
   if (typeof object !== 'object' || object === null || Array.isArray(object)) {
-    refuse(rows, null, text, 'json', text)
+    refuseWhole(rows, 'json', row, start, end)
     return
   }
-  const row = object as Record<string, unknown>
-  const missing = FIELDS.find((field) => row[field] === undefined || row[field] === null)
-  if (missing) {
-    refuse(rows, missing, '', 'missing_field', text)
-    return
-  }
-  const unknown = Object.keys(row).find((key) => !(FIELDS as readonly string[]).includes(key))
-  if (unknown !== undefined) {
-    refuse(rows, null, unknown, 'unknown_field', text)
-    return
-  }
-  const notText = FIELDS.slice(0, 3).find((field) => typeof row[field] !== 'string')
-  if (notText) {
-    refuse(rows, notText, JSON.stringify(row[notText]), 'text_expected', text)
-    return
-  }
-  const { price } = row
-  if (typeof price !== 'number' || !Number.isInteger(price)) {
-    refuse(rows, 'price', JSON.stringify(price), 'not_a_whole_number', text)
-    return
-  }
-  const values = [row['orig_code'], row['dest_code'], row['day'], BigInt(price).toString()] as string[]
-  const encoded = values.map((value) => encoder.encode(value))
-  const bytes = new Uint8Array(encoded.reduce((sum, value) => sum + value.length, 0))
-  const at: number[] = []
+  const values = object as Record<string, unknown>
+  const fail = (field: number, rule: Rule, value: string): void => refuse(rows, field, rule, value, row, start, end)
+  const missing = FIELDS.findIndex((field) => values[field] === undefined || values[field] === null)
+  if (missing >= 0) return fail(missing + 1, 'missing_field', '')
+  const unknown = Object.keys(values).find((key) => !(FIELDS as readonly string[]).includes(key))
+  if (unknown !== undefined) return fail(0, 'unknown_field', unknown)
+  const notText = FIELDS.slice(0, 3).findIndex((field) => typeof values[field] !== 'string')
+  if (notText >= 0) return fail(notText + 1, 'text_expected', jsonOf(values[FIELDS[notText]!]))
+  const { price } = values
+  if (typeof price !== 'number' || !Number.isInteger(price)) return fail(4, 'not_a_whole_number', jsonOf(price))
+  const texts = [values['orig_code'], values['dest_code'], values['day'], BigInt(price).toString()] as string[]
+  const encoded = texts.map((text) => encoder.encode(text))
+  const bytes = new Uint8Array(encoded.reduce((sum, text) => sum + text.length, 0))
   let offset = 0
-  for (const value of encoded) {
-    bytes.set(value, offset)
-    at.push(offset, (offset += value.length))
+  for (const [i, text] of encoded.entries()) {
+    bytes.set(text, offset)
+    spans[i * 2] = offset
+    spans[i * 2 + 1] = offset += text.length
   }
-  takeRow(rows, ports, bytes, at as unknown as FieldSpans, () => text)
+  takeRow(rows, ports, bytes, spans, row, start, end)
 }
 
+/** What was parsed, as JSON again; what is nested too deeply for that is told as such. */
+function jsonOf(value: unknown): string {
+  try {
+    return JSON.stringify(value)
+  } catch {
+    return Array.isArray(value) ? '[[…]]' : '{…}'
+  }
+}
+
+/** Refuses a row whose value is the whole of it. */
+function refuseWhole(rows: RowBuffer, rule: Rule, row: Uint8Array, start: number, end: number): void {
+  rows.reject(0, rule, row, start, end, start, end)
+  rows.digest.addBytes(row, start, end)
+}
+
+/** `field`: 0 for the whole row, or its column from 1. */
 function refuse(
   rows: RowBuffer,
-  field: Field | null,
+  field: number,
+  rule: Rule,
   value: string,
-  rule: Parameters<typeof rejection>[3],
-  text: string,
+  row: Uint8Array,
+  start: number,
+  end: number,
 ): void {
-  rows.reject(rejection(rows.rows, field, value, rule, text))
-  const bytes = encoder.encode(text)
-  rows.digest.addBytes(bytes, 0, bytes.length)
+  rows.reject(field, rule, row, start, end, value)
+  rows.digest.addBytes(row, start, end)
 }

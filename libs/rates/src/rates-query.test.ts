@@ -55,7 +55,13 @@ describe('a date', () => {
 
 describe('the parameters of GET /rates', () => {
   it('are read', () => {
-    expect(readRatesQuery(asked)).toEqual({ from: 18628, to: 18658, origin: 'CNGGZ', destination: 'EETLL' })
+    expect(readRatesQuery(asked)).toEqual({
+      from: 18628,
+      to: 18658,
+      origin: 'CNGGZ',
+      destination: 'EETLL',
+      explain: false,
+    })
   })
 
   it('are not trimmed, nor changed in case', () => {
@@ -70,6 +76,9 @@ describe('the parameters of GET /rates', () => {
     ['an empty place', { dest_code: '' }, 'Invalid location arguments'],
     ['a bad date and no place', { date_from: 'x', dest_code: '' }, 'Invalid date arguments'],
     ['no place and too many days', { date_to: '2099-01-01', dest_code: '' }, 'Invalid location arguments'],
+    ['another word to explain', { explain: 'yes', date_from: '2011-01-01' }, 'Invalid explain argument'],
+    ['no place and another word to explain', { explain: '1', dest_code: '' }, 'Invalid location arguments'],
+    ['too many days to explain', { explain: 'true', date_from: '2020-01-31' }, 'Range too long'],
     ['too many days', { date_from: '2011-01-01', date_to: '2021-01-08' }, 'Range too long'],
     ['a first date that is bad', { date_from: ['x', '2021-01-01'] }, 'Invalid date arguments'],
     ['a first place that is empty', { orig_code: ['', 'CNGGZ'] }, 'Invalid location arguments'],
@@ -80,6 +89,14 @@ describe('the parameters of GET /rates', () => {
   it('of a repeated one the first counts', () => {
     const twice = { ...asked, date_to: ['2021-01-02', 'x'], orig_code: ['A', ''] }
     expect(readRatesQuery(twice)).toMatchObject({ to: 18629, origin: 'A' })
+  })
+
+  it('may ask for the batches behind 366 days', () => {
+    const year = { ...asked, date_from: '2020-02-01' }
+    expect(readRatesQuery({ ...year, explain: 'true' })).toMatchObject({ explain: true, to: 18658 })
+    for (const explain of ['false', '', ['false', 'true']]) {
+      expect(readRatesQuery({ ...year, explain })).toMatchObject({ explain: false })
+    }
   })
 
   it('may ask for 3 660 days, and for a range that ends before it begins', () => {

@@ -1,5 +1,7 @@
 /** Longest range that one request may ask for, in days (ten years). */
 export const MAX_RANGE_DAYS = 3660
+/** And where the batches behind each day are asked for. */
+export const MAX_EXPLAINED_DAYS = 366
 
 /** What `GET /rates` asks for. Days are numbers from 1970-01-01 (day 0), both ends belong to the range. */
 export interface RatesQuery {
@@ -7,15 +9,18 @@ export interface RatesQuery {
   readonly to: number
   readonly origin: string
   readonly destination: string
+  /** Name the batches behind each day. */
+  readonly explain: boolean
 }
 
-/** The texts of the original service; they are part of the contract. */
-export type RatesQueryFault = 'Invalid date arguments' | 'Invalid location arguments' | 'Range too long'
+/** The texts of the original service, which are part of the contract, and one for what it did not have. */
+export type RatesQueryFault =
+  'Invalid date arguments' | 'Invalid location arguments' | 'Invalid explain argument' | 'Range too long'
 
 /** A query string as HTTP frameworks hand it over: a repeated parameter is an array. */
 export type QueryParameters = Readonly<Record<string, unknown>>
 
-/** Reads the parameters of `GET /rates`. Dates are checked before places, places before the length of the range. */
+/** Reads the parameters of `GET /rates`. Dates are checked before places, places before the rest. */
 export function readRatesQuery(parameters: QueryParameters): RatesQuery | RatesQueryFault {
   const from = parseDay(first(parameters['date_from']))
   const to = parseDay(first(parameters['date_to']))
@@ -23,9 +28,17 @@ export function readRatesQuery(parameters: QueryParameters): RatesQuery | RatesQ
   const origin = first(parameters['orig_code'])
   const destination = first(parameters['dest_code'])
   if (origin === '' || destination === '') return 'Invalid location arguments'
-  if (to - from + 1 > MAX_RANGE_DAYS) return 'Range too long'
-  return { from, to, origin, destination }
+  const explain = EXPLAIN.get(first(parameters['explain']))
+  if (explain === undefined) return 'Invalid explain argument'
+  if (to - from + 1 > (explain ? MAX_EXPLAINED_DAYS : MAX_RANGE_DAYS)) return 'Range too long'
+  return { from, to, origin, destination, explain }
 }
+
+const EXPLAIN: ReadonlyMap<string, boolean> = new Map([
+  ['', false],
+  ['false', false],
+  ['true', true],
+])
 
 /** Of a repeated parameter the first counts; what is missing reads as empty. */
 function first(value: unknown): string {

@@ -1,7 +1,8 @@
 import { DigestSum } from './digest.ts'
 import { MAX_CHUNK_ROWS } from './limits.ts'
 import { type PortTable } from './port-table.ts'
-import { type Rejection } from './rejection.ts'
+import { readRejections, RejectionLog } from './rejection-log.ts'
+import { type Rejection, type Rule } from './rejection.ts'
 
 /** A chunk held more rows than a chunk may (32 767). */
 export class TooManyRows extends Error {
@@ -13,7 +14,7 @@ export class TooManyRows extends Error {
 
 /**
  * The rows of one chunk, a column each, reused from chunk to chunk so that a worker's memory does not follow its input.
- * Good rows stand in the columns; bad rows are in `rejections`; `rows` counts both.
+ * Good rows stand in the columns; bad rows are in `errors`; `rows` counts both.
  */
 export class RowBuffer {
   readonly orig = new Int32Array(MAX_CHUNK_ROWS)
@@ -21,15 +22,19 @@ export class RowBuffer {
   /** month * 32 + day of the month, both from 0, months from January 1970. */
   readonly day = new Int32Array(MAX_CHUNK_ROWS)
   readonly price = new Int32Array(MAX_CHUNK_ROWS)
-  readonly rejections: Rejection[] = []
+  readonly errors = new RejectionLog()
   readonly digest = new DigestSum()
   /** Data rows seen, good and bad. */
   rows = 0
   /** Good rows: the length of the columns. */
   accepted = 0
 
+  constructor() {
+    this.reset()
+  }
+
   reset(): void {
-    this.rejections.length = 0
+    this.errors.reset()
     this.digest.reset()
     this.rows = 0
     this.accepted = 0
@@ -45,9 +50,22 @@ export class RowBuffer {
     this.rows++
   }
 
-  reject(rejection: Rejection): void {
+  /**
+   * Takes the bad row bytes[start, end). `field`: 0 for the whole of it, or its column from 1; `value`: told as it is, or
+   * where it stands in the same bytes.
+   */
+  reject(
+    field: number,
+    rule: Rule,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    value: string | number,
+    valueEnd = 0,
+  ): void {
     if (this.rows === MAX_CHUNK_ROWS) throw new TooManyRows()
-    this.rejections.push(rejection)
+    if (typeof value === 'string') this.errors.addText(this.rows, field, rule, bytes, start, end, value)
+    else this.errors.addSpan(this.rows, field, rule, bytes, start, end, value, valueEnd)
     this.rows++
   }
 
@@ -57,10 +75,23 @@ export class RowBuffer {
     for (let i = 0; i < this.accepted; i++) digest.addRow(ports.words, orig[i]! * 4, dest[i]! * 4, day[i]!, price[i]!)
   }
 
+  /** Bad rows. */
+  get rejected(): number {
+    return this.errors.count
+  }
+
+  /** The first bad rows, all of them if no number is given. */
+  rejections(most = Infinity): Rejection[] {
+    const found: Rejection[] = []
+    for (const rejection of readRejections(this.errors.bytes())) {
+      if (found.length >= most) break
+      found.push(rejection)
+    }
+    return found
+  }
+
   /** {rule: number of bad rows}. */
-  rules(): Record<string, number> {
-    const rules: Record<string, number> = {}
-    for (const { rule } of this.rejections) rules[rule] = (rules[rule] ?? 0) + 1
-    return rules
+  rules(): Partial<Record<Rule, number>> {
+    return this.errors.rules()
   }
 }

@@ -30,6 +30,7 @@ const chunkHeaders: fc.Arbitrary<ChunkHeaders> = fc
     total: fc.integer({ min: 1, max: 100_000 }),
     at: fc.nat(99_999),
     last: fc.boolean(),
+    progress: optional(fc.integer({ min: 1, max: 1_000_000 }).map((n) => n / 1e6)),
     rows: optional(fc.integer({ min: 0, max: 32_767 })),
     sha256: optional(fc.stringMatching(/^[0-9a-f]{64}$/)),
     contentType: fc.constantFrom('text/csv' as const, 'application/x-ndjson' as const),
@@ -56,6 +57,9 @@ describe('readEnvelope', () => {
     [{ ...chunk, chunk: '100000' }, 'chunk'],
     [{ ...chunk, chunk: '3', chunks: '3' }, 'chunk'],
     [{ ...chunk, chunks: '0' }, 'chunks'],
+    [{ ...chunk, progress: '0.0' }, 'progress'],
+    [{ ...chunk, progress: '1.01' }, 'progress'],
+    [{ ...chunk, progress: '25 %' }, 'progress'],
     [{ ...chunk, rows: '32768' }, 'rows'],
     [{ ...chunk, sha256: 'abc' }, 'sha256'],
     [{ ...chunk, 'content-type': 'text/plain' }, 'content-type'],
@@ -93,6 +97,15 @@ describe('readEnvelope', () => {
       kind: 'cancel',
       batch: { batchId: 'b1', source: 'acme', dryRun: false },
     })
+  })
+
+  it('reads a request to revert', () => {
+    const headers = { control: 'revert', 'batch-id': 'b1', 'reply-to': 'team', 'correlation-id': 'c', 'dry-run': 'true' }
+    expect(read(headers)).toMatchObject({
+      kind: 'revert',
+      batch: { batchId: 'b1', replyTo: 'team', correlationId: 'c', dryRun: true },
+    })
+    expect(read({ control: 'revert' })).toMatchObject({ kind: 'fault', header: 'batch-id' })
   })
 
   it('never throws on any headers', () => {

@@ -26,6 +26,8 @@ export interface ChunkHeaders {
   batch: BatchHeaders
   chunk: number
   chunks: number | undefined
+  /** How much of the batch is sent with this chunk and those before it, above 0 and up to 1: an estimate. */
+  progress?: number | undefined
   rows: number | undefined
   /** Lower-case hex. */
   sha256: string | undefined
@@ -48,6 +50,8 @@ export type Envelope =
     }
   /** Ends a batch that is not finished, also before its first chunk; its headers are the batch's. */
   | { kind: 'cancel'; batch: BatchHeaders }
+  /** Asks for a batch that succeeded to be hidden; its headers are those of the request. */
+  | { kind: 'revert'; batch: BatchHeaders }
   /** `batchId` and `replyTo` are there if they could be read, so that the sender can be told. */
   | {
       kind: 'fault'
@@ -62,6 +66,7 @@ export const BATCH_ID = /^[A-Za-z0-9._:-]{1,128}$/
 const SHA256 = /^[0-9a-f]{64}$/i
 const TOPIC = /^[A-Za-z0-9._-]{1,249}$/
 const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/
+const PART = /^(0\.\d{1,9}|1(\.0{1,9})?)$/
 const DEADLINE = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?Z$/
 const PRINTABLE = /^[^\u0000-\u001f\u007f]{1,200}$/
 
@@ -101,7 +106,7 @@ export function readEnvelope(headers: ReadonlyMap<string, string>): Envelope {
   }
   try {
     const batchId = text('batch-id', BATCH_ID, '1 to 128 of A-Z a-z 0-9 . _ : -')
-    const control = oneOf('control', ['cancel'] as const)
+    const control = oneOf('control', ['cancel', 'revert'] as const)
     if (control !== undefined && batchId === undefined) throw new Fault('batch-id', '', 'control needs it')
     const deadline = text('deadline', DEADLINE, 'a time of RFC 3339 in UTC, as 2026-11-21T08:00:00Z')
     if (deadline !== undefined && Number.isNaN(Date.parse(deadline))) {
@@ -119,7 +124,7 @@ export function readEnvelope(headers: ReadonlyMap<string, string>): Envelope {
       dryRun: oneOf('dry-run', ['true', 'false'] as const) === 'true',
       traceparent: text('traceparent', TRACEPARENT, 'a W3C traceparent'),
     }
-    if (control !== undefined && batchId !== undefined) return { kind: 'cancel', batch: { ...batch, batchId } }
+    if (control !== undefined && batchId !== undefined) return { kind: control, batch: { ...batch, batchId } }
     const rows = count('rows', 0, MAX_CHUNK_ROWS)
     const sha256 = text('sha256', SHA256, '64 hexadecimal digits')?.toLowerCase()
     const contentType = oneOf('content-type', ['text/csv', 'application/x-ndjson', 'application/json'] as const)
@@ -132,9 +137,13 @@ export function readEnvelope(headers: ReadonlyMap<string, string>): Envelope {
     if (batchId === undefined) throw new Fault('batch-id', '', 'a chunk needs it')
     const chunks = count('chunks', 1, MAX_CHUNKS)
     if (chunks !== undefined && chunk >= chunks) throw new Fault('chunk', String(chunk), `less than chunks (${chunks})`)
+    const part = text('progress', PART, 'more than 0 and 1 at most, as 0.25')
+    const progress = part === undefined ? undefined : Number(part)
+    if (progress === 0) throw new Fault('progress', part!, 'more than 0 and 1 at most, as 0.25')
     if (contentType === undefined) throw new Fault('content-type', '', 'a chunk needs it')
     if (contentType === 'application/json') throw new Fault('content-type', contentType, 'not for chunks')
-    return { kind: 'chunk', batch: { ...batch, batchId }, chunk, chunks, rows, sha256, contentType, contentEncoding }
+    const content = { rows, sha256, contentType, contentEncoding }
+    return { kind: 'chunk', batch: { ...batch, batchId }, chunk, chunks, progress, ...content }
   } catch (fault) {
     if (!(fault instanceof Fault)) throw fault
     const id = headers.get('batch-id')
@@ -172,6 +181,7 @@ export function writeChunkHeaders(headers: ChunkHeaders): Record<string, string>
   const record = writeBatchHeaders(headers.batch)
   record['chunk'] = String(headers.chunk)
   if (headers.chunks !== undefined) record['chunks'] = String(headers.chunks)
+  if (headers.progress !== undefined) record['progress'] = headers.progress.toFixed(6)
   if (headers.rows !== undefined) record['rows'] = String(headers.rows)
   if (headers.sha256 !== undefined) record['sha256'] = headers.sha256
   record['content-type'] = headers.contentType

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { readFailpoints } from './failpoints.ts'
 
 /** Every fault of a service's settings, told at once before anything starts. */
 export class ConfigError extends Error {
@@ -27,12 +28,26 @@ const list = z.string().transform((text) =>
     .filter((each) => each !== ''),
 )
 
+const failpoints = z
+  .string()
+  .default('')
+  .transform((text, context) => {
+    try {
+      return readFailpoints(text)
+    } catch (error) {
+      context.addIssue((error as Error).message)
+      return z.NEVER
+    }
+  })
+
 export const setting = { number, list }
 
 export const commonSettings = {
   HOST: z.string().min(1).default('0.0.0.0'),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace']).default('info'),
   BUILD_VERSION: z.string().default('dev'),
+  /** For tests: see failpoints.ts. */
+  FAILPOINTS: failpoints,
 }
 
 export const databaseSettings = {

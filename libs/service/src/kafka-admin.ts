@@ -2,22 +2,56 @@ import kafkajs from 'kafkajs'
 import { kafkaClient, type KafkaSettings } from './kafka.ts'
 import { within } from './within.ts'
 
-export interface PartitionProgress {
+export interface PartitionEnds {
   partition: number
   /** First record that is still there. */
   low: bigint
   /** One past the last record. */
   high: bigint
+}
+
+export interface PartitionProgress extends PartitionEnds {
   /** The group's next record, or null if it has committed nothing yet. */
   committed: bigint | null
 }
 
+export interface GroupMember {
+  /** As the client calls itself: a worker's name. */
+  client: string
+  host: string
+  /** What it reads, by topic. */
+  partitions: ReadonlyMap<string, readonly number[]>
+}
+
+export interface Group {
+  /** Kafka's word: `Empty`, `Stable`, `PreparingRebalance`, `CompletingRebalance`, `Dead`. */
+  state: string
+  members: GroupMember[]
+}
+
+export interface TopicDescription {
+  partitions: number
+  replication: number
+  /** Of the partition that has the fewest in-sync replicas. */
+  inSync: number
+  /** Partitions that nobody leads: they can be neither read nor written. */
+  leaderless: number
+  config: Record<string, string>
+}
+
 export interface Admin {
   topics(): Promise<string[]>
+  /** The number of brokers, and the settings of one of them. */
+  brokers(): Promise<{ count: number; config: Record<string, string> }>
   /** @returns false if the topic is there already. */
   createTopic(topic: string, partitions: number, replication: number, config: Record<string, string>): Promise<boolean>
   deleteTopics(topics: string[]): Promise<void>
-  describeTopic(topic: string): Promise<{ partitions: number; replication: number; config: Record<string, string> }>
+  describeTopic(topic: string): Promise<TopicDescription>
+  /** A group that nobody has heard of is `Dead` and has no members. */
+  group(groupId: string): Promise<Group>
+  ends(topic: string): Promise<PartitionEnds[]>
+  /** Each partition's first record at or after a time (milliseconds since 1970), its end where there is none. */
+  offsetsAt(topic: string, time: number): Promise<Map<number, bigint>>
   /** How far a group has read each partition of a topic. */
   progress(groupId: string, topic: string): Promise<PartitionProgress[]>
   close(): Promise<void>
@@ -35,6 +69,24 @@ async function untilLed(admin: kafkajs.Admin, topic: string): Promise<void> {
     }
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
+}
+
+async function configOf(
+  admin: kafkajs.Admin,
+  type: kafkajs.ConfigResourceTypes,
+  name: string,
+): Promise<Record<string, string>> {
+  const { resources } = await admin.describeConfigs({ includeSynonyms: false, resources: [{ type, name }] })
+  const entries = resources[0]?.configEntries ?? []
+  return Object.fromEntries(entries.map(({ configName, configValue }) => [configName, configValue]))
+}
+
+/** A member that has joined and not been given its share yet has an assignment of no bytes. */
+function assignment(bytes: Buffer): Map<string, number[]> {
+  const decoded = bytes.length === 0 ? null : kafkajs.AssignerProtocol.MemberAssignment.decode(bytes)
+  return new Map(
+    Object.entries(decoded?.assignment ?? {}).map(([topic, all]) => [topic, [...all].sort((a, b) => a - b)]),
+  )
 }
 
 export async function connectAdmin(settings: KafkaSettings): Promise<Admin> {
@@ -56,14 +108,35 @@ export async function connectAdmin(settings: KafkaSettings): Promise<Admin> {
     async describeTopic(topic) {
       const { topics } = await admin.fetchTopicMetadata({ topics: [topic] })
       const partitions = topics[0]?.partitions ?? []
-      const { resources } = await admin.describeConfigs({
-        includeSynonyms: false,
-        resources: [{ type: kafkajs.ConfigResourceTypes.TOPIC, name: topic }],
-      })
-      const config = Object.fromEntries(
-        (resources[0]?.configEntries ?? []).map(({ configName, configValue }) => [configName, configValue]),
-      )
-      return { partitions: partitions.length, replication: partitions[0]?.replicas.length ?? 0, config }
+      return {
+        partitions: partitions.length,
+        replication: partitions[0]?.replicas.length ?? 0,
+        inSync: Math.min(...partitions.map(({ isr }) => isr.length)),
+        leaderless: partitions.filter(({ leader }) => leader < 0).length,
+        config: await configOf(admin, kafkajs.ConfigResourceTypes.TOPIC, topic),
+      }
+    },
+    async brokers() {
+      const { brokers } = await admin.describeCluster()
+      const config = await configOf(admin, kafkajs.ConfigResourceTypes.BROKER, String(brokers[0]!.nodeId))
+      return { count: brokers.length, config }
+    },
+    async group(groupId) {
+      const { groups } = await admin.describeGroups([groupId])
+      const members = (groups[0]?.members ?? []).map(({ clientId, clientHost, memberAssignment }) => ({
+        client: clientId,
+        host: clientHost.replace(/^\//, ''),
+        partitions: assignment(memberAssignment),
+      }))
+      return { state: groups[0]?.state ?? 'Dead', members }
+    },
+    async ends(topic) {
+      const ends = await admin.fetchTopicOffsets(topic)
+      return ends.map(({ partition, low, high }) => ({ partition, low: BigInt(low), high: BigInt(high) }))
+    },
+    async offsetsAt(topic, time) {
+      const found = await admin.fetchTopicOffsetsByTimestamp(topic, time)
+      return new Map(found.map(({ partition, offset }) => [partition, BigInt(offset)]))
     },
     async progress(groupId, topic) {
       const [ends, offsets] = await Promise.all([

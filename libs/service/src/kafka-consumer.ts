@@ -14,7 +14,7 @@ function textHeaders(headers: IHeaders | undefined): Map<string, string> {
   return map
 }
 
-const incoming = (topic: string, partition: number, message: kafkajs.KafkaMessage): IncomingRecord => ({
+export const incoming = (topic: string, partition: number, message: kafkajs.KafkaMessage): IncomingRecord => ({
   topic,
   partition,
   offset: BigInt(message.offset),

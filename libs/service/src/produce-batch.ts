@@ -40,6 +40,8 @@ export class TooManyChunks extends Error {
 
 export interface ProduceOptions {
   encoding?: ContentEncoding
+  /** How much of the input was read, up to 1, if its size is known: workers tell by it when the batch will be done. */
+  progress?: () => number | undefined
   /** Called with the totals so far when chunks are acknowledged. */
   onChunk?: (sent: { chunks: number; rows: number; bytes: number }) => void
   /** Called with each chunk's body before it is compressed and sent. */
@@ -65,10 +67,10 @@ export async function produceBatch(
   const cutter = new ChunkCutter(format, { maxBytes: Math.min(maxBytes, MAX_CHUNK_BYTES) })
   const contentType = format === 'csv' ? 'text/csv' : 'application/x-ndjson'
   const sent: SentBatch = { chunks: 0, rows: 0, bytes: 0, lane: topics.batches }
-  const held: Chunk[] = []
+  const held: { chunk: Chunk; progress: number | undefined }[] = []
   let bulk = false
 
-  const record = async (chunk: Chunk, chunks: number | undefined): Promise<OutgoingRecord> => {
+  const record = async ({ chunk, progress }: (typeof held)[0], chunks: number | undefined): Promise<OutgoingRecord> => {
     onBody?.(chunk)
     const body = await compress(chunk.body, encoding)
     if (body.length > MAX_CHUNK_WIRE_BYTES) throw new Error(`chunk ${chunk.index} has ${body.length} bytes compressed`)
@@ -76,6 +78,7 @@ export async function produceBatch(
       batch,
       chunk: chunk.index,
       chunks,
+      progress: chunks === undefined ? progress : undefined,
       rows: chunk.rows,
       sha256: sha256(body).toString('hex'),
       contentType,
@@ -84,18 +87,20 @@ export async function produceBatch(
     return { topic: bulk ? topics.bulk : topics.batches, headers, value: body }
   }
   /** One record at a time: two of them on one partition would be one record batch, larger than a broker takes. */
-  const send = async (chunk: Chunk, total: number | undefined): Promise<void> => {
-    const outgoing = await record(chunk, total)
+  const send = async (next: (typeof held)[0], total: number | undefined): Promise<void> => {
+    const outgoing = await record(next, total)
     signal?.throwIfAborted()
     await producer.send([outgoing])
     sent.chunks++
-    sent.rows += chunk.rows
+    sent.rows += next.chunk.rows
     sent.bytes += outgoing.value!.length
     onChunk?.(sent)
   }
   const take = async (chunk: Chunk): Promise<void> => {
     if (chunk.index >= MAX_CHUNKS) throw new TooManyChunks()
-    held.push(chunk)
+    const part = options.progress?.()
+    // No part at all is no estimate; and a file may grow.
+    held.push({ chunk, progress: part !== undefined && part > 1e-6 ? Math.min(part, 1) : undefined })
     bulk ||= held.length > FAST_LANE_CHUNKS
     // One chunk is always held back: the last one carries the total.
     while (bulk && held.length > 1) await send(held.shift()!, undefined)
@@ -108,7 +113,7 @@ export async function produceBatch(
   for (const chunk of cutter.finish()) await take(chunk)
   const last = held.at(-1)
   if (!last) throw new EmptyBatch()
-  for (const chunk of held) await send(chunk, last.index + 1)
+  for (const each of held) await send(each, last.chunk.index + 1)
   sent.lane = bulk ? topics.bulk : topics.batches
   return sent
 }
@@ -120,5 +125,15 @@ export async function cancelBatch(
   batch: BatchHeaders,
 ): Promise<void> {
   const headers = { ...writeBatchHeaders(batch), control: 'cancel' }
+  await producer.send([{ topic: topics.batches, headers, value: null }])
+}
+
+/** Asks for a batch that succeeded to be hidden; the answer is a reply of its own. */
+export async function requestRevert(
+  producer: Producer,
+  topics: Pick<TopicNames, 'batches'>,
+  request: Pick<BatchHeaders, 'batchId' | 'replyTo' | 'correlationId' | 'dryRun' | 'traceparent'>,
+): Promise<void> {
+  const headers = { ...writeBatchHeaders(request), control: 'revert' }
   await producer.send([{ topic: topics.batches, headers, value: null }])
 }

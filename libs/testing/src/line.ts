@@ -12,12 +12,12 @@ import { createLogger } from '@rates/service/log'
 import { createPool } from '@rates/service/postgres'
 import { ensureTopics, groupNames, topicNames, type TopicNames } from '@rates/service/topics'
 import { randomBytes } from 'node:crypto'
-import { inspect } from 'node:util'
 import type pg from 'pg'
-import { importTestPorts, type TestBatch } from './batches.ts'
+import { importTestPorts } from './batches.ts'
 import { coordinate } from './coordinate.ts'
 import { eventually } from './eventually.ts'
 import { createTestDatabase } from './postgres.ts'
+import { recordTransitions } from './transitions.ts'
 
 /** All records of a topic, from its first one. */
 export interface Watched {
@@ -30,6 +30,8 @@ export interface Watched {
 export interface Line {
   databaseUrl: string
   pool: pg.Pool
+  /** Those that the database has: no others may be left in the end. */
+  tables: string[]
   prefix: string
   brokers: string[]
   topics: TopicNames
@@ -93,6 +95,8 @@ async function build(
   await importTestPorts(databaseUrl)
   const pool = createPool(databaseUrl, { name: 'test', max: 4, log })
   releases.push(() => pool.end())
+  await recordTransitions(pool)
+  const tables = await pool.query<{ name: string }>(`select relname as name from pg_class where relkind in ('r', 'p')`)
   const admin = await connectAdmin(kafka)
   releases.push(() => admin.close())
   const topics = topicNames(prefix)
@@ -113,6 +117,7 @@ async function build(
   return {
     databaseUrl,
     pool,
+    tables: tables.rows.map(({ name }) => name),
     prefix,
     brokers,
     topics,
@@ -183,115 +188,4 @@ async function watchTopic(kafka: KafkaSettings, admin: Admin, topic: string, gro
   }
 }
 
-/** What a reader of the view `prices` sees of a batch's month: all of it, nothing, or what is wrong. */
-export async function visible(line: Pick<Line, 'pool'>, batch: TestBatch): Promise<string> {
-  const { rows } = await line.pool.query<{ lines: string }>(
-    `select coalesce(string_agg(line, e'\n' order by line collate "C"), '') as lines
-     from (select orig_code || ',' || dest_code || ',' || day || ',' || price as line
-       from prices where day >= $1 and day < $1::date + interval '1 month') v`,
-    [`${batch.month}-01`],
-  )
-  const seen = rows[0]!.lines
-  if (seen === '') return 'nothing'
-  if (seen === [...batch.lines].sort().join('\n')) return 'all'
-  return difference(batch.lines, seen.split('\n'))
-}
-
-function difference(expected: readonly string[], seen: readonly string[]): string {
-  const counts = new Map<string, number>()
-  for (const line of seen) counts.set(line, (counts.get(line) ?? 0) + 1)
-  for (const line of expected) counts.set(line, (counts.get(line) ?? 0) - 1)
-  const wrong = [...counts].filter(([, count]) => count !== 0)
-  return `${seen.length} rows instead of ${expected.length}; ${wrong.length} differ, as ${JSON.stringify(wrong.slice(0, 3))}`
-}
-
-/** What the ledger, the replies and the data say of a batch: they have to agree (I1 to I5). */
-export interface Facts {
-  state: string
-  rows: { accepted: number; rejected: number }
-  digest: string | null
-  error: string | null
-  visible: string
-  /** The distinct reply ids, and the states that they tell. */
-  replies: string[]
-  replied: string[]
-}
-
-export async function factsOf(line: Line, batch: TestBatch, dryRun = false): Promise<Facts> {
-  const { rows } = await line.pool.query<{
-    state: string
-    accepted: number
-    rejected: number
-    digest: string | null
-    error: string | null
-  }>(
-    `select state, rows_accepted::float8 as accepted, rows_rejected::float8 as rejected, encode(digest, 'hex') as digest,
-       error ->> 'code' as error from batches where id = $1 and dry_run = $2`,
-    [batch.id, dryRun],
-  )
-  const row = rows[0]
-  const replies = await line.replies(batch.id)
-  const distinct = new Map(
-    replies.map(({ id, bytes }) => [id + bytes, { id, state: JSON.parse(bytes).state as string }]),
-  )
-  return {
-    state: row?.state ?? 'unknown',
-    rows: { accepted: row?.accepted ?? 0, rejected: row?.rejected ?? 0 },
-    digest: row?.digest ?? null,
-    error: row?.error ?? null,
-    visible: await visible(line, batch),
-    replies: [...distinct.values()].map(({ id }) => id),
-    replied: [...distinct.values()].map(({ state }) => state),
-  }
-}
-
-/** The facts of a batch that succeeded as it should. */
-export const succeeded = (batch: TestBatch): Facts => ({
-  state: 'succeeded',
-  rows: { accepted: batch.lines.length, rejected: 0 },
-  digest: batch.digest,
-  error: null,
-  visible: 'all',
-  replies: [`${batch.id}/succeeded`],
-  replied: ['succeeded'],
-})
-
-/** What must not be left once everything has ended (I6). */
-export async function leftovers(line: Pick<Line, 'pool'>): Promise<Record<string, number>> {
-  const { rows } = await line.pool.query<Record<string, number>>(
-    `select (select count(*)::int from batches where state = 'open') as open,
-      (select count(*)::int from price_packs p where not exists (select from batches b where b.no = p.batch_no
-        and b.state in ('succeeded', 'replaced', 'reverted'))) as packs,
-      (select count(*)::int from hidden_batches h where not exists (select from batches b where b.no = h.batch_no
-        and b.state in ('replaced', 'reverted'))) as hidden,
-      (select count(*)::int from outbox where sent_at is null) as unsent,
-      (select count(*)::int from record_attempts) as attempts`,
-  )
-  return rows[0]!
-}
-
-/** Waits until all was read and nothing is left of what ended; the sweeper has its turn once a second. */
-export async function settled(line: Line, within = 30_000): Promise<void> {
-  let left: unknown
-  await eventually(
-    async () => {
-      left = { backlog: await backlog(line), ...(await leftovers(line)) }
-      return Object.values(left as object).every((count) => Number(count) === 0)
-    },
-    { within, what: 'nothing being left' },
-  ).catch((error: Error) => {
-    throw new Error(`${error.message}: ${inspect(left)}`, { cause: error })
-  })
-}
-
-/** Records that the workers' groups have not committed yet. */
-export async function backlog(line: Line): Promise<bigint> {
-  let left = 0n
-  for (const [group, topic] of [
-    [line.groups.batches, line.topics.batches],
-    [line.groups.bulk, line.topics.bulk],
-  ] as const) {
-    for (const { low, high, committed } of await line.admin.progress(group, topic)) left += high - (committed ?? low)
-  }
-  return left
-}
+export { backlog, factsOf, leftovers, settled, succeeded, visible, type Facts } from './facts.ts'

@@ -65,9 +65,10 @@ export function startWorkerProcess(
 /** The API as a process of its own, and where it answers. */
 export async function startApiProcess(
   line: Pick<Line, 'databaseUrl' | 'brokers' | 'prefix' | 'defer'>,
+  overrides: Record<string, string> = {},
 ): Promise<ServiceProcess & { url: string }> {
   const { DATABASE_URL, KAFKA_BROKERS, KAFKA_PREFIX } = workerEnvironment(line) as Record<string, string>
-  const places = { HOST: '127.0.0.1', PORT: '0', MANAGEMENT_PORT: '0' }
+  const places = { HOST: '127.0.0.1', PORT: '0', MANAGEMENT_PORT: '0', ...overrides }
   const env = { DATABASE_URL: DATABASE_URL!, KAFKA_BROKERS: KAFKA_BROKERS!, KAFKA_PREFIX: KAFKA_PREFIX!, ...places }
   const api = await startService(line, 'rates-api', 'listening', env)
   const { port } = await api.said('listening')

@@ -1,4 +1,4 @@
-import { execFile, spawn } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { createReadStream } from 'node:fs'
 import { pipeline } from 'node:stream/promises'
 import { promisify } from 'node:util'
@@ -7,32 +7,40 @@ import { from as copyFrom } from 'pg-copy-streams'
 
 const run = promisify(execFile)
 
+export type CopyProgram = 'psql' | 'pg'
+
 /** What people load with today: psql where it is installed, else COPY through the driver. */
-export async function copyProgram(): Promise<'psql' | 'pg'> {
+export async function copyProgram(): Promise<CopyProgram> {
   return run('psql', ['--version']).then(
     () => 'psql' as const,
     () => 'pg' as const,
   )
 }
 
-/** Loads a CSV file with one COPY. @returns seconds */
-export async function copyFile(url: string, table: string, file: string, program: 'psql' | 'pg'): Promise<number> {
+/**
+ * Loads CSV files, each with one COPY in a transaction of its own, by one program on one connection.
+ * @returns seconds @throws at the first bad row
+ */
+export async function copyFiles(
+  url: string,
+  table: string,
+  files: readonly string[],
+  program: CopyProgram,
+): Promise<number> {
   const started = performance.now()
   if (program === 'psql') {
-    const child = spawn(
-      'psql',
-      [url, '-qX', '-v', 'ON_ERROR_STOP=1', '-c', `\\copy ${table} from '${file}' with (format csv)`],
-      {
-        stdio: ['ignore', 'ignore', 'inherit'],
-      },
-    )
-    const code = await new Promise((resolve) => child.once('exit', resolve))
-    if (code !== 0) throw new Error(`psql ended with ${String(code)}`)
+    const commands = files.flatMap((file) => ['-c', `\\copy ${table} from '${file}' with (format csv)`])
+    await run('psql', [url, '-qX', '-v', 'ON_ERROR_STOP=1', ...commands])
   } else {
     const client = new pg.Client(url)
     await client.connect()
-    await pipeline(createReadStream(file), client.query(copyFrom(`copy ${table} from stdin with (format csv)`)))
-    await client.end()
+    try {
+      for (const file of files) {
+        await pipeline(createReadStream(file), client.query(copyFrom(`copy ${table} from stdin with (format csv)`)))
+      }
+    } finally {
+      await client.end()
+    }
   }
   return (performance.now() - started) / 1000
 }

@@ -19,8 +19,14 @@ export const settings = z.object({
   SESSION_SECONDS: setting.number(6, 300, 10),
   /** Days in which a batch that succeeded may be reverted. */
   REVERT_WINDOW_DAYS: setting.number(0, 365, 7),
-  /** For tests: see failpoints.ts. */
-  FAILPOINTS: z.string().default(''),
+  /** A batch's small packs may be merged with others' this long after it ended. */
+  COMPACT_AFTER_SECONDS: setting.number(0, 7 * 24 * 3600, 60),
+  /** Prices of a month go this long after its last day; 0: never. */
+  PRICE_RETENTION_DAYS: setting.number(0, 100_000, 0),
+  /** Batches whose prices are gone leave the ledger this long after they ended; 0: never. Kafka must not keep longer. */
+  LEDGER_RETENTION_DAYS: setting
+    .number(0, 100_000, 0)
+    .refine((days) => days === 0 || days >= 7, 'is neither 0 nor at least 7, the least that topics keep'),
 })
 
 export type Settings = z.output<typeof settings>

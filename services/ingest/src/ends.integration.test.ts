@@ -2,8 +2,8 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { cancelBatch } from '@rates/service/produce-batch'
 import { chunkRecords, csv, testBatch, type TestBatch } from '@rates/testing/batches'
 import { eventually } from '@rates/testing/eventually'
+import { expectInvariants, type Sent } from '@rates/testing/invariants'
 import {
-  backlog,
   factsOf,
   seenReply,
   settled,
@@ -20,6 +20,12 @@ import { startTestWorker } from './test-worker.ts'
 let line: Line
 let teamTopic: string
 let team: Watched
+/** Everything that the tests have sent, and what has to have become of it in the end. */
+const sent: Sent[] = []
+const accept = (batch: TestBatch, end: Omit<Sent, 'batch'> = {}): TestBatch => {
+  sent.push({ batch, ...end })
+  return batch
+}
 beforeAll(async () => {
   line = await startLine({ partitions: 2 })
   teamTopic = `${line.prefix}team.replies`
@@ -44,7 +50,7 @@ const open = (id: string) =>
 
 describe('a batch whose chunks never all come', () => {
   it('fails and names the missing ones', async () => {
-    const batch = testBatch(700)
+    const batch = accept(testBatch(700), { state: 'failed', error: 'incomplete' })
     const records = await chunked(batch, 7)
     await line.send([0, 3, 4, 6].map((at) => records[at]!))
     expect(await line.reply(batch.id)).toMatchObject({
@@ -63,7 +69,7 @@ describe('a batch whose chunks never all come', () => {
   })
 
   it('fails and says so if the one that tells the total never came', async () => {
-    const batch = testBatch(300)
+    const batch = accept(testBatch(300), { state: 'failed', error: 'incomplete' })
     await line.send((await chunked(batch, 3)).slice(0, 2))
     const reply = await line.reply(batch.id)
     expect(reply).toMatchObject({ state: 'failed', chunks: null, error: { code: 'incomplete' } })
@@ -72,7 +78,7 @@ describe('a batch whose chunks never all come', () => {
   })
 
   it('does not fail while a chunk of it comes within each time limit', async () => {
-    const batch = testBatch(60)
+    const batch = accept(testBatch(60))
     for (const record of await chunked(batch, 6)) {
       await line.send([record])
       await line.pool.query('select pg_sleep(0.5)')
@@ -85,14 +91,14 @@ describe('a batch whose chunks never all come', () => {
 describe('a deadline that passed', () => {
   const past = '2026-01-02T03:04:05Z'
   it('fails the batch', async () => {
-    const batch = testBatch(20)
+    const batch = accept(testBatch(20), { state: 'failed', error: 'deadline_passed' })
     await line.send([whole(batch, { deadline: past })])
     expect(await line.reply(batch.id)).toMatchObject({ state: 'failed', error: { code: 'deadline_passed' } })
     expect(await factsOf(line, batch)).toMatchObject({ state: 'failed', visible: 'nothing' })
   })
 
   it('fails a batch that is still loading', async () => {
-    const batch = testBatch(20)
+    const batch = accept(testBatch(20), { state: 'failed', error: 'deadline_passed' })
     const deadline = new Date(Date.now() + 400).toISOString()
     await line.send((await chunked(batch, 2, { deadline })).slice(0, 1))
     const reply = await line.reply(batch.id)
@@ -101,7 +107,7 @@ describe('a deadline that passed', () => {
   })
 
   it('is only noted if the sender says so', async () => {
-    const batch = testBatch(20)
+    const batch = accept(testBatch(20))
     await line.send([whole(batch, { deadline: past, 'on-deadline': 'flag' })])
     await line.reply(batch.id)
     expect(await factsOf(line, batch)).toEqual(succeeded(batch))
@@ -112,7 +118,7 @@ describe('a deadline that passed', () => {
 
 describe('cancelling', () => {
   it('before the first chunk: what comes afterwards is not taken, and not answered again', async () => {
-    const batch = testBatch(30)
+    const batch = accept(testBatch(30), { state: 'cancelled', error: 'cancelled' })
     await cancelBatch(line.producer, line.topics, { batchId: batch.id })
     expect(await line.reply(batch.id)).toMatchObject({ state: 'cancelled', error: { code: 'cancelled' } })
     await line.send(await chunked(batch, 3, { source: 'acme', correlationId: 'c' }))
@@ -126,7 +132,7 @@ describe('cancelling', () => {
   })
 
   it('in the middle', async () => {
-    const batch = testBatch(30)
+    const batch = accept(testBatch(30), { state: 'cancelled', error: 'cancelled' })
     const records = await chunked(batch, 3)
     await line.send(records.slice(0, 2))
     await open(batch.id)
@@ -142,7 +148,7 @@ describe('cancelling', () => {
   })
 
   it('after the end does nothing', async () => {
-    const batch = testBatch(30)
+    const batch = accept(testBatch(30))
     await line.send([whole(batch)])
     await line.reply(batch.id)
     await cancelBatch(line.producer, line.topics, { batchId: batch.id })
@@ -159,8 +165,8 @@ describe('replacing', () => {
   }
 
   it.each([1, 3])('hides the old batch and shows the new one (%i chunks) in one commit', async (chunks) => {
-    const old = testBatch(300)
-    const next = testBatch(250, { month: old.month })
+    const old = accept(testBatch(300), { state: 'replaced' })
+    const next = accept(testBatch(250, { month: old.month }))
     await send(old, { source: 'acme' })
     const seen = new Set<string>()
     let done = false
@@ -178,19 +184,19 @@ describe('replacing', () => {
     const { rows } = await line.pool.query('select state, replaced_by from batches where id = $1', [old.id])
     expect(rows[0]).toEqual({ state: 'replaced', replaced_by: next.id })
     // The first rival won.
-    const rival = testBatch(10, { month: old.month })
+    const rival = accept(testBatch(10, { month: old.month }), { state: 'failed', error: 'replaces_replaced' })
     await send(rival, { source: 'acme', replaces: old.id })
     expect(await factsOf(line, rival)).toMatchObject({ state: 'failed', error: 'replaces_replaced' })
     expect(await visible(line, next)).toBe('all')
   })
 
   it('a batch that is not there, of another source, failed, loading or itself fails', async () => {
-    const other = testBatch(10)
+    const other = accept(testBatch(10))
     await send(other, { source: 'other' })
-    const bad = testBatch(10)
+    const bad = accept(testBatch(10), { state: 'failed', error: 'rejected_rows' })
     bad.lines[0] = 'x'
     await send(bad, { source: 'acme' })
-    const loading = testBatch(10)
+    const loading = accept(testBatch(10), { state: 'failed', error: 'incomplete' })
     await line.send((await chunked(loading, 2, { source: 'acme' })).slice(0, 1))
     await open(loading.id)
     const self = testBatch(5)
@@ -201,7 +207,9 @@ describe('replacing', () => {
       [testBatch(5), loading.id, 'replaces_open'],
       [self, self.id, 'replaces_unknown'],
     ]
-    for (const [batch, replaces] of cases) await send(batch, { source: 'acme', replaces })
+    for (const [batch, replaces, error] of cases) {
+      await send(accept(batch, { state: 'failed', error }), { source: 'acme', replaces })
+    }
     for (const [batch, , error] of cases) {
       expect(await factsOf(line, batch)).toMatchObject({ state: 'failed', error, visible: 'nothing' })
     }
@@ -209,9 +217,11 @@ describe('replacing', () => {
   })
 
   it('two rivals at once: one wins, one fails, and its rows alone are seen', async () => {
-    const old = testBatch(100)
+    const old = accept(testBatch(100), { state: 'replaced' })
     await send(old, { source: 'acme' })
-    const rivals = Array.from({ length: 4 }, () => testBatch(90, { month: old.month }))
+    const rivals = Array.from({ length: 4 }, () =>
+      accept(testBatch(90, { month: old.month }), { state: ['succeeded', 'failed'] }),
+    )
     await line.send(rivals.map((rival) => whole(rival, { source: 'acme', replaces: old.id })))
     for (const { id } of rivals) await line.reply(id)
     const facts = await Promise.all(rivals.map((rival) => factsOf(line, rival)))
@@ -222,7 +232,7 @@ describe('replacing', () => {
 
 describe('a dry run', () => {
   it.each([1, 3])('(%i chunks) stores no row, is answered, and leaves its id free', async (chunks) => {
-    const batch = testBatch(120)
+    const batch = accept(accept(testBatch(120), { dryRun: true }))
     const records = await chunkRecords(line.topics.batches, { batchId: batch.id, dryRun: true }, batch.lines, {
       chunks,
     })
@@ -250,7 +260,7 @@ describe('a dry run', () => {
   })
 
   it('tells what is wrong', async () => {
-    const batch = testBatch(10)
+    const batch = accept(testBatch(10), { dryRun: true, state: 'failed', error: 'rejected_rows' })
     batch.lines[4] = 'CNGGZ,NLRTM,2001-13-01,5'
     await line.send([whole(batch, { 'dry-run': 'true' })])
     expect(await line.reply(batch.id)).toMatchObject({
@@ -277,13 +287,14 @@ describe('reply-to', () => {
       'correlation-id': 'order-7',
       traceparent,
     })
+    accept(batch, { replies: [seenReply(record)] })
     expect(seenReply(record).reply).toMatchObject({ state: 'succeeded', correlationId: 'order-7' })
     expect(await line.replies(batch.id)).toEqual([])
     expect(await visible(line, batch)).toBe('all')
   })
 
   it.each([1, 3])('another topic fails the batch (%i chunks), and says so on the default one', async (chunks) => {
-    const batch = testBatch(30)
+    const batch = accept(testBatch(30), { state: 'failed', error: 'reply_to_not_allowed' })
     const headers = { batchId: batch.id, replyTo: 'somebody.elses' }
     await line.send(await chunkRecords(line.topics.batches, headers, batch.lines, { chunks }))
     expect(await line.reply(batch.id)).toMatchObject({ state: 'failed', error: { code: 'reply_to_not_allowed' } })
@@ -296,7 +307,7 @@ describe('reply-to', () => {
   })
 
   it('a topic that is allowed but not there keeps no other reply back', async () => {
-    const [lost, next] = [testBatch(5), testBatch(5)]
+    const [lost, next] = [testBatch(5), accept(testBatch(5))]
     await line.send([whole(lost, { 'reply-to': `${line.prefix}not.there` })])
     await eventually(async () => (await factsOf(line, lost)).state === 'succeeded')
     await line.send([whole(next)])
@@ -305,12 +316,10 @@ describe('reply-to', () => {
     await line.admin.createTopic(`${line.prefix}not.there`, 1, 1, {})
     const watched = await line.watch(`${line.prefix}not.there`)
     await eventually(async () => (await watched.all()).length === 1, { within: 40_000 })
+    accept(lost, { replies: (await watched.all()).map(seenReply) })
   })
 })
 
 describe('in the end', () => {
-  it('everything was read and nothing is left', async () => {
-    await settled(line)
-    expect(await backlog(line)).toBe(0n)
-  })
+  it('every batch is what it has to be, and nothing is left', () => expectInvariants(line, sent))
 })

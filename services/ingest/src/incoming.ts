@@ -13,6 +13,8 @@ export interface IncomingChunk {
   batch: BatchHeaders
   chunk: number
   total: number | undefined
+  /** How much of the batch its sender had sent with this chunk, up to 1; where it does not know the total. */
+  progress?: number | undefined
   /** As the sender counted. */
   rows: number | undefined
   sha256: Buffer
@@ -22,10 +24,8 @@ export interface IncomingChunk {
   parse: (rows: RowBuffer, ports: PortTable) => void
 }
 
-export interface Cancellation {
-  kind: 'cancel'
-  batch: BatchHeaders
-}
+/** A control record: ends a batch that is open, or asks for one that succeeded to be hidden. */
+export type Control = { kind: 'cancel'; batch: BatchHeaders } | { kind: 'revert'; batch: BatchHeaders }
 
 /** A whole batch that is addressed to us and cannot be read: it fails, as any other. Kept as a chunk without rows. */
 export interface UnreadableBatch {
@@ -61,9 +61,9 @@ export interface DeadLetter {
  */
 export async function readRecord(
   record: IncomingRecord,
-): Promise<IncomingChunk | Cancellation | UnreadableBatch | DeadLetter> {
+): Promise<IncomingChunk | Control | UnreadableBatch | DeadLetter> {
   const envelope = readEnvelope(record.headers)
-  if (envelope.kind === 'cancel') return envelope
+  if (envelope.kind === 'cancel' || envelope.kind === 'revert') return envelope
   if (envelope.kind === 'fault') {
     const { header, value, rule, batchId, replyTo } = envelope
     return {
@@ -104,7 +104,8 @@ export async function readRecord(
   const common = { kind: 'chunk', rows: envelope.rows, sha256: digest, bytes: value.length } as const
   if (envelope.kind === 'chunk') {
     const parse = parserOf(envelope.contentType, body)
-    return { ...common, batch: envelope.batch, chunk: envelope.chunk, total: envelope.chunks, parse }
+    const { batch, chunk, chunks: total, progress } = envelope
+    return { ...common, batch, chunk, total, progress, parse }
   }
   const id = batchId ?? `${record.topic}-${record.partition}-${record.offset}-${record.timestamp}`.slice(-128)
   const batch = { ...envelope.batch, batchId: id }

@@ -1,10 +1,11 @@
 import { type BatchHeaders } from '@rates/core/wire'
 import { Packer } from '@rates/core/pack'
 import { RowBuffer } from '@rates/core/row-buffer'
-import { type Failpoints } from '@rates/service/failpoints'
+import { failpoint } from '@rates/service/failpoints'
 import { type IncomingRecord, type Producer } from '@rates/service/kafka'
 import { Stopped, type RecordContext } from '@rates/service/kafka-consumer'
 import { endEarly, endEarlyIn } from '@rates/service/ledger/end-early'
+import { CANCELLED } from '@rates/service/ledger/cancel'
 import { enqueueReply, replyTopic, type ReplySettings } from '@rates/service/ledger/finish'
 import { openBatch, type LedgerBatch } from '@rates/service/ledger/open'
 import { packErrors } from '@rates/service/ledger/row-errors'
@@ -20,6 +21,7 @@ import { parseChunk, readRecord, type DeadLetter, type IncomingChunk, type Unrea
 import { type IngestMetrics } from './metrics.ts'
 import { isComplete, publish } from './publish.ts'
 import { untilDone } from './retry.ts'
+import { refuseRevert, revertByRecord } from './revert-record.ts'
 import { noteTotal, storeChunk, type ChunkRow } from './store-chunk.ts'
 import { storeSmall, verdictOf } from './store-small.ts'
 
@@ -27,12 +29,13 @@ export interface IngestDeps {
   pool: pg.Pool
   producer: Producer
   catalog: Catalog
-  failpoints: Failpoints
   metrics: IngestMetrics
   log: Logger
   worker: string
   deadLetters: string
   replies: ReplySettings
+  /** Days in which a batch that succeeded may be reverted. */
+  revertWindowDays: number
 }
 
 /**
@@ -57,12 +60,13 @@ export class RecordIngester {
     if (signal.aborted) throw new Stopped() // it waited for its turn meanwhile
     const attempt = suspect ? await retry('attempt', () => countAttempt(this.deps.pool, record)) : 1
     if (attempt > 1) this.deps.log.warn({ ...placeOf(record), attempt }, 'a record comes again')
-    this.deps.failpoints.pass('took-record')
+    failpoint('took-record')
     try {
       const read = await readRecord(record)
       if (attempt > MAX_ATTEMPTS) await retry('poison', () => this.setPoisonAside(record, read))
       else if (read.kind === 'dead-letter') await retry('dead-letter', () => this.refuse(record, read))
       else if (read.kind === 'cancel') await retry('cancel', () => this.cancel(record, read.batch))
+      else if (read.kind === 'revert') await retry('revert', () => this.revert(record, read.batch))
       else if (read.kind === 'unreadable') await retry('unreadable', () => this.failUnreadable(record, read, attempt))
       else await this.ingestChunk(record, read, attempt, retry)
     } catch (error) {
@@ -70,6 +74,7 @@ export class RecordIngester {
       if (suspect && error instanceof Stopped) await forgetAttempts(this.deps.pool, record).catch(() => undefined)
       throw error
     }
+    failpoint('handled-record')
     if (suspect) await retry('attempt', () => forgetAttempts(this.deps.pool, record))
   }
 
@@ -79,13 +84,14 @@ export class RecordIngester {
     attempt: number,
     retry: <T>(what: string, work: () => Promise<T>) => Promise<T>,
   ): Promise<void> {
-    const { pool, failpoints, metrics, replies } = this.deps
+    const { pool, metrics, replies } = this.deps
     const { batch: headers } = incoming
     const takenAt = new Date()
     const stopTimer = metrics.chunkSeconds.startTimer()
 
     const refused = await retry('parse', () => this.parse(incoming))
     if (refused) return retry('dead-letter', () => this.refuse(record, refused))
+    failpoint('parsed')
     const chunk = await this.chunkRow(record, incoming, attempt, takenAt)
     const verdict = verdictOf(this.rows, chunk.digest)
     const encode = (no: bigint) => this.packer.encode(this.rows, this.deps.catalog.ports, no)
@@ -93,9 +99,9 @@ export class RecordIngester {
     const allowed = headers.replyTo === undefined || replies.allowed.includes(headers.replyTo)
     if (incoming.total === 1 && allowed && headers.replaces === undefined && headers.deadline === undefined) {
       const pack = headers.dryRun ? undefined : encode
-      failpoints.pass('before-small')
+      failpoint('before-small')
       const isNew = await retry('store', () => storeSmall(pool, headers, chunk, verdict, pack, replies))
-      failpoints.pass('after-small')
+      failpoint('after-small')
       if (isNew) {
         stopTimer()
         metrics.stored(chunk)
@@ -105,6 +111,7 @@ export class RecordIngester {
     }
 
     const { batch } = await retry('open', () => openBatch(pool, headers, record.topic, new Date(record.timestamp)))
+    failpoint('opened-batch')
     const relation = await retry('relate', () => relate(pool, batch, incoming, record))
     if (relation.kind === 'conflict') {
       const { batchId, replyTo } = headers
@@ -119,7 +126,7 @@ export class RecordIngester {
     if (batch.state !== 'open') return
     if (!allowed) return retry('reply-to', () => this.failReplyTo(batch))
     if (relation.kind === 'new') {
-      failpoints.pass('before-chunk')
+      failpoint('before-chunk')
       const pack = batch.dryRun ? undefined : () => encode(batch.no)
       const stored = await retry('store', () => storeChunk(pool, batch.no, chunk, pack))
       if (stored === 'stored') {
@@ -127,15 +134,15 @@ export class RecordIngester {
         metrics.stored(chunk)
       }
       if (stored === 'ended') return
-      failpoints.pass('stored-chunk')
+      failpoint('after-chunk')
     } else if (relation.kind === 'repeat' && incoming.total !== undefined) {
       const total = incoming.total
       await retry('total', () => noteTotal(pool, batch.no, incoming.chunk, total))
     }
     if (await retry('publish', () => isComplete(pool, batch.no))) {
-      failpoints.pass('before-publish')
+      failpoint('before-publish')
       const published = await retry('publish', () => publish(pool, batch.no, replies))
-      failpoints.pass('published')
+      failpoint('after-publish')
       if (published) this.ended(batch.id, published.verdict.state, published.verdict.rows.accepted, record)
     }
   }
@@ -160,6 +167,7 @@ export class RecordIngester {
     return {
       chunk: incoming.chunk,
       total: incoming.total ?? null,
+      progress: (incoming.kind === 'chunk' && incoming.progress) || null,
       rows: rows.rows,
       rejected,
       rules: rejected > 0 ? rows.rules() : null,
@@ -181,12 +189,21 @@ export class RecordIngester {
   /** In one transaction: a batch that nobody knows yet is never open, or a chunk of it could slip in. */
   private async cancel(record: IncomingRecord, headers: BatchHeaders): Promise<void> {
     const { pool, replies } = this.deps
-    const error = { code: 'cancelled', message: 'its sender cancelled it' } as const
     const cancelled = await withTransaction(pool, async (client) => {
       const { batch } = await openBatch(client, headers, record.topic, new Date(record.timestamp))
-      return endEarlyIn(client, batch.no, 'cancelled', error, replies)
+      return endEarlyIn(client, batch.no, 'cancelled', CANCELLED, replies)
     })
+    if (cancelled) failpoint('after-end')
     if (cancelled) this.ended(headers.batchId, 'cancelled', 0, record)
+  }
+
+  private async revert(record: IncomingRecord, request: BatchHeaders): Promise<void> {
+    const { pool, replies, revertWindowDays: windowDays, log, metrics } = this.deps
+    const reply = await revertByRecord(pool, record, request, { windowDays, replies })
+    if (!reply) return
+    const { state, error } = reply
+    metrics.reverts.inc({ result: error?.code ?? state })
+    log.info({ batch_id: request.batchId, state, reason: error?.code, ...placeOf(record) }, 'revert answered')
   }
 
   private async failUnreadable(record: IncomingRecord, read: UnreadableBatch, attempt: number): Promise<void> {
@@ -231,6 +248,7 @@ export class RecordIngester {
       const reply = refusal(record, batchId, state, reason, detail)
       await enqueueReply(pool, reply, replyTopic(replyTo, replies), record.headers.get('traceparent') ?? null)
     }
+    failpoint('refused-record')
     await this.setAside(record, reason, detail)
     log.warn({ ...placeOf(record), batch_id: batchId, reason, detail }, 'dead letter')
   }
@@ -243,6 +261,7 @@ export class RecordIngester {
       const { batch } = await openBatch(pool, read.batch, record.topic, new Date(record.timestamp))
       await endEarly(pool, batch.no, 'failed', { code: 'internal_error', message }, replies)
     }
+    if (read.kind === 'revert') await refuseRevert(pool, record, read.batch, message, replies)
     await this.setAside(record, 'internal_error', message)
     log.error(placeOf(record), 'set a record aside that ended its workers')
   }

@@ -73,7 +73,7 @@ describe('a worker', () => {
   it.concurrent('killed in the middle of a batch: the other one finishes it', () =>
     onLine(4, async (line) => {
       const [doomed, other] = await Promise.all([
-        startWorkerProcess(line, { FAILPOINTS: 'stored-chunk@2' }),
+        startWorkerProcess(line, { FAILPOINTS: 'after-chunk@2' }),
         startWorkerProcess(line),
       ])
       await Promise.all([doomed.said('partitions assigned'), other.said('partitions assigned')])
@@ -117,7 +117,7 @@ describe('a worker', () => {
 
   it.concurrent('killed between the publication and the commit of the offset', () =>
     onLine(1, async (line) => {
-      const doomed = await startWorkerProcess(line, { FAILPOINTS: 'published' })
+      const doomed = await startWorkerProcess(line, { FAILPOINTS: 'after-publish' })
       const batch = testBatch(3_000)
       await sendBulk(line, batch, 3)
       expect(await doomed.exited).toEqual({ code: null, signal: 'SIGKILL' })

@@ -1,4 +1,5 @@
 import { loadConfig } from '@rates/service/config'
+import { armFailpoints } from '@rates/service/failpoints'
 import { Lifecycle, main, runUntilSignal } from '@rates/service/lifecycle'
 import { createLogger } from '@rates/service/log'
 import { collectLessOften } from '@rates/service/memory'
@@ -8,6 +9,7 @@ import { startWorker } from './worker.ts'
 main('ingest', async () => {
   collectLessOften()
   const settings = loadConfig(schema)
+  armFailpoints(settings.FAILPOINTS)
   const log = createLogger('ingest', settings.LOG_LEVEL).child({ worker: settings.WORKER_NAME })
   const lifecycle = new Lifecycle()
   const worker = await startWorker(settings, log, lifecycle)

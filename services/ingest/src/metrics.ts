@@ -41,6 +41,12 @@ export function ingestMetrics(registry: Registry) {
     labelNames: ['kind'],
     registers,
   })
+  const reverts = new Counter({
+    name: 'rates_ingest_reverts_total',
+    help: 'Answers to control: revert.',
+    labelNames: ['result'],
+    registers,
+  })
   const replies = new Counter({ name: 'rates_outbox_published_total', help: 'Replies sent by this relay.', registers })
   const chunkSeconds = new Histogram({
     name: 'rates_ingest_chunk_duration_seconds',
@@ -54,6 +60,7 @@ export function ingestMetrics(registry: Registry) {
     retries,
     deadLetters,
     rebalances,
+    reverts,
     replies,
     chunkSeconds,
     stored(chunk: ChunkRow): void {

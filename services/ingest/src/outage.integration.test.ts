@@ -3,7 +3,8 @@ import { endEarly } from '@rates/service/ledger/end-early'
 import { chunkRecords, csv, testBatch } from '@rates/testing/batches'
 import { eventually } from '@rates/testing/eventually'
 import { startFaultProxy, type FaultProxy } from '@rates/testing/fault-proxy'
-import { backlog, factsOf, settled, startLine, succeeded, type Line } from '@rates/testing/line'
+import { expectInvariants } from '@rates/testing/invariants'
+import { backlog, factsOf, startLine, succeeded, type Line } from '@rates/testing/line'
 import { holdPacks } from '@rates/testing/workers'
 import { startTestWorker } from './test-worker.ts'
 
@@ -32,8 +33,7 @@ describe('between a worker and PostgreSQL', () => {
     await line.send(records)
     await cut
     await line.reply(batch.id)
-    await settled(line)
-    expect(await factsOf(line, batch)).toEqual(succeeded(batch))
+    await expectInvariants(line, [{ batch }])
   })
 
   it.each(['answer', 'request'] as const)(
@@ -44,8 +44,7 @@ describe('between a worker and PostgreSQL', () => {
       await line.send([{ topic: line.topics.batches, headers: { 'batch-id': batch.id }, value: csv(batch.lines) }])
       await cut
       await line.reply(batch.id)
-      await settled(line)
-      expect(await factsOf(line, batch)).toEqual(succeeded(batch))
+      await expectInvariants(line, [{ batch }])
     },
   )
 
@@ -64,8 +63,7 @@ describe('between a worker and PostgreSQL', () => {
     await packs.release()
     expect(await ending).toBe(true)
     await line.send(records.slice(1))
-    await settled(line)
-    expect(await factsOf(line, batch)).toMatchObject({ state: 'cancelled', visible: 'nothing' })
+    await expectInvariants(line, [{ batch, state: 'cancelled', error: 'cancelled' }])
   })
 
   it('no connection at all for a while: the worker waits, and lives', async () => {
@@ -88,8 +86,7 @@ describe('between a worker and PostgreSQL', () => {
     await line.pool.query('select pg_sleep(1)')
     proxy.up()
     await line.reply(batch.id)
-    await settled(line)
-    expect(await factsOf(line, batch)).toEqual(succeeded(batch))
+    await expectInvariants(line, [{ batch }])
   })
 })
 
@@ -147,6 +144,10 @@ describe('a time limit during an outage', () => {
     expect(await line.replies(after.id)).toEqual([])
     await packs.release()
     await line.reply(after.id)
-    await settled(line)
+    const failed = [
+      { batch: lost, state: 'failed' as const, error: 'incomplete' },
+      { batch: past, state: 'failed' as const },
+    ]
+    await expectInvariants(line, [{ batch: before }, { batch: after }, ...failed])
   })
 })

@@ -1,8 +1,10 @@
 import { type BatchError, type BatchErrorCode } from '@rates/core/batch'
 import { DigestSum } from '@rates/core/digest'
+import { failpoint } from '@rates/service/failpoints'
 import { finishBatch, type ReplySettings, type Verdict } from '@rates/service/ledger/finish'
 import { BATCH_COLUMNS, type LedgerBatch } from '@rates/service/ledger/open'
 import { firstRowErrors } from '@rates/service/ledger/row-errors'
+import { takeOut } from '@rates/service/ledger/take-out'
 import { withTransaction } from '@rates/service/postgres'
 import type pg from 'pg'
 import { rejectedRows } from './store-small.ts'
@@ -61,6 +63,7 @@ export function publish(
     }
     await finishBatch(client, batch, verdict, settings)
     if (!error) await show(client, batch, replaced)
+    failpoint('inside-publish')
     return { batch, verdict }
   })
 }
@@ -113,6 +116,8 @@ async function contentDigest(client: pg.ClientBase, batchNo: bigint): Promise<Ui
 async function show(client: pg.ClientBase, batch: LedgerBatch, replaced: LedgerBatch | undefined): Promise<void> {
   await client.query({ name: 'show-batch', text: 'delete from hidden_batches where batch_no = $1', values: [batch.no] })
   if (!replaced || batch.dryRun) return
+  await takeOut(client, replaced.no)
   await client.query('insert into hidden_batches (batch_no) values ($1)', [replaced.no])
+  failpoint('inside-replace')
   await client.query(`update batches set state = 'replaced', replaced_by = $2 where no = $1`, [replaced.no, batch.id])
 }

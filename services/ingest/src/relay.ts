@@ -1,3 +1,4 @@
+import { failpoint } from '@rates/service/failpoints'
 import { type OutgoingRecord, type Producer } from '@rates/service/kafka'
 import { type Lease } from '@rates/service/lease'
 import { type Logger } from '@rates/service/log'
@@ -61,10 +62,13 @@ export class OutboxRelay {
   }
 
   private async send(rows: OutboxRow[]): Promise<number> {
+    failpoint('before-relay')
     await this.producer.send(rows.map(replyRecord))
+    failpoint('relayed')
     await this.pool.query('update outbox set sent_at = clock_timestamp() where no = any($1)', [
       rows.map(({ no }) => no),
     ])
+    failpoint('after-relay')
     return rows.length
   }
 }

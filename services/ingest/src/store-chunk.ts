@@ -1,4 +1,5 @@
 import { PACK_COLUMNS, type EncodedPacks } from '@rates/core/pack'
+import { failpoint } from '@rates/service/failpoints'
 import { withTransaction } from '@rates/service/postgres'
 import type pg from 'pg'
 import { from as copyFrom } from 'pg-copy-streams'
@@ -7,6 +8,7 @@ import { from as copyFrom } from 'pg-copy-streams'
 export interface ChunkRow {
   chunk: number
   total: number | null
+  progress: number | null
   rows: number
   rejected: number
   rules: Record<string, number> | null
@@ -26,8 +28,8 @@ export interface ChunkRow {
 
 const INSERT_CHUNK = `
 insert into batch_chunks (batch_no, chunk, total, rows, rejected, rules, errors, sha256, digest, topic, partition,
-  record_offset, record_time, bytes, worker, peak_memory, attempt, taken_at)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+  record_offset, record_time, bytes, worker, peak_memory, attempt, taken_at, progress)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
 on conflict do nothing`
 
 /** @returns false if the chunk is there already */
@@ -54,6 +56,7 @@ export async function insertChunk(client: pg.ClientBase, batchNo: bigint, chunk:
       chunk.peakMemory,
       chunk.attempt,
       chunk.takenAt,
+      chunk.progress,
     ],
   })
   return rowCount === 1
@@ -118,6 +121,7 @@ export function storeChunk(
     if (state !== 'open') return 'ended'
     if (!(await insertChunk(client, batchNo, chunk))) return 'there'
     if (encode && !rejecting && chunk.rejected === 0) await copyPacks(client, encode())
+    failpoint('inside-chunk')
     return 'stored'
   })
 }

@@ -2,6 +2,7 @@ import { type BatchError } from '@rates/core/batch'
 import { type EncodedPacks } from '@rates/core/pack'
 import { type RowBuffer } from '@rates/core/row-buffer'
 import { type BatchHeaders } from '@rates/core/wire'
+import { failpoint } from '@rates/service/failpoints'
 import {
   enqueueReply,
   outcomeValues,
@@ -24,7 +25,8 @@ returning no`
 
 /** Why a batch with bad rows fails. */
 export function rejectedRows(rejected: number, rows: number, rules: Record<string, number>): BatchError {
-  const message = `${rejected} of ${rows} rows break a rule; nothing of the batch is visible`
+  const hint = rules['unknown_port'] ? '; ports are added by "rates ports import FILE.csv" or PUT /ports/CODE' : ''
+  const message = `${rejected} of ${rows} rows break a rule; nothing of the batch is visible${hint}`
   return { code: 'rejected_rows', message, rules }
 }
 
@@ -74,6 +76,7 @@ export function storeSmall(
     }
     const reply = replyOf(batch, verdict, finishedAt)
     await enqueueReply(client, reply, replyTopic(headers.replyTo, settings), headers.traceparent ?? null)
+    failpoint('inside-small')
     return true
   })
 }

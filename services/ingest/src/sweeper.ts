@@ -1,4 +1,5 @@
 import { type Admin, type PartitionProgress } from '@rates/service/kafka-admin'
+import { failpoint } from '@rates/service/failpoints'
 import { endEarly } from '@rates/service/ledger/end-early'
 import { type ReplySettings } from '@rates/service/ledger/finish'
 import { type Logger } from '@rates/service/log'
@@ -21,6 +22,17 @@ export interface Swept {
   incomplete: number
   purged: number
 }
+
+/**
+ * What failed, was cancelled or reverted never comes back. A replaced batch does if its replacement is reverted, so it
+ * stays until that is too late, whatever became of the replacement meanwhile: one that was itself replaced may come back
+ * first, and be reverted then, by its own time.
+ */
+const TO_PURGE = `
+select b.no from batches b left join batches r on b.state = 'replaced' and r.id = b.replaced_by and not r.dry_run
+where b.purged_at is null and b.state in ('failed', 'cancelled', 'reverted', 'replaced')
+  and (b.state <> 'replaced' or r.no is null or r.finished_at + make_interval(secs => $1) < clock_timestamp())
+order by b.no limit 100`
 
 /**
  * Ends what nobody else ends: complete batches whose worker died before it published them, batches past their deadline,
@@ -128,23 +140,22 @@ export class Sweeper {
     }
   }
 
-  /** Removes the packs of what failed, and of what was reverted or replaced once it can no longer come back. */
+  /** Removes the packs of what nobody can bring back. Merged packs hold none of it. */
   private async purge(): Promise<number> {
-    const { rows } = await this.pool.query<{ no: bigint }>(
-      `select no from batches where purged_at is null and (state in ('failed', 'cancelled')
-         or (state in ('reverted', 'replaced') and finished_at < clock_timestamp() - make_interval(days => $1))) order by no limit 100`,
-      [this.settings.revertWindowDays],
-    )
+    const { rows } = await this.pool.query<{ no: bigint }>(TO_PURGE, [this.settings.revertWindowDays * 86_400])
     for (const { no } of rows) {
+      failpoint('before-purge')
       await withTransaction(this.pool, async (client) => {
         const held = await client.query(
           `update batches set purged_at = clock_timestamp() where no = $1 and purged_at is null and state in ('failed', 'cancelled', 'reverted', 'replaced')`,
           [no],
         )
         if (held.rowCount !== 1) return
-        await client.query('delete from price_packs where batch_no = $1', [no])
+        await client.query('delete from price_packs where batch_no = $1 and batches is null', [no])
         await client.query('delete from hidden_batches where batch_no = $1', [no])
+        failpoint('inside-purge')
       })
+      failpoint('after-purge')
     }
     return rows.length
   }

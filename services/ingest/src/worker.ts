@@ -1,4 +1,3 @@
-import { Failpoints } from '@rates/service/failpoints'
 import { connectProducer } from '@rates/service/kafka'
 import { startConsumer, type Consumer } from '@rates/service/kafka-consumer'
 import { connectAdmin, type Admin } from '@rates/service/kafka-admin'
@@ -14,6 +13,7 @@ import { groupNames, missingTopics, topicNames } from '@rates/service/topics'
 import { Catalog } from './catalog.ts'
 import { type Settings } from './config.ts'
 import { RecordIngester } from './ingest-record.ts'
+import { startMaintenance } from './maintenance.ts'
 import { ingestMetrics } from './metrics.ts'
 import { OutboxRelay, whileLeader } from './relay.ts'
 import { Sweeper } from './sweeper.ts'
@@ -70,6 +70,7 @@ export async function startWorker(settings: Settings, log: Logger, lifecycle: Li
 
   startRelay(admin)
   startSweeper(admin)
+  startMaintenance(pool, settings, registry, log, lifecycle)
   const consumers = await startConsumers()
   started = true
   log.info({ managementPort: management.port, ports: catalog.ports.size }, 'worker started')
@@ -119,18 +120,17 @@ export async function startWorker(settings: Settings, log: Logger, lifecycle: Li
   }
 
   async function startConsumers(): Promise<Consumer[]> {
-    const failpoints = new Failpoints(settings.FAILPOINTS)
     const worker = settings.WORKER_NAME
     const ingester = new RecordIngester({
       pool,
       producer,
       catalog,
-      failpoints,
       metrics,
       log,
       worker,
       deadLetters: topics.deadLetters,
       replies,
+      revertWindowDays: settings.REVERT_WINDOW_DAYS,
     })
     const turns = new Turns()
     const start = (lane: Lane, topic: string, groupId: string): Promise<Consumer> =>

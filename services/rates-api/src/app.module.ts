@@ -4,15 +4,19 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Module, type DynamicModule } from '@nestjs/common'
 import { APP_FILTER, NestFactory } from '@nestjs/core'
 import { type NestFastifyApplication } from '@nestjs/platform-fastify'
+import { type ReplySettings } from '@rates/service/ledger/finish'
 import { type Logger } from '@rates/service/log'
 import { topicNames } from '@rates/service/topics'
 import { nestLogger } from '@rates/service/nest/nest-logger'
 import { type FastifyInstance } from 'fastify'
 import { type Pool } from 'pg'
 import { type Registry } from 'prom-client'
+import { BatchActions } from './batch-actions.ts'
+import { BatchActionsController } from './batch-actions.controller.ts'
 import { BatchErrors } from './batch-errors.ts'
 import { BatchesController } from './batches.controller.ts'
 import { Catalog } from './catalog.ts'
+import { CATALOGUE_SETTINGS, CatalogueController, type CatalogueSettings } from './catalogue.controller.ts'
 import { type Settings } from './config.ts'
 import { serveDocs } from './docs.ts'
 import { httpAdapter } from './http.ts'
@@ -26,7 +30,13 @@ import { type SharedProducer } from './shared-producer.ts'
 import { Uploads } from './uploads.ts'
 import { UPLOAD_SETTINGS, UploadsController, type UploadSettings } from './uploads.controller.ts'
 
-export const CONTROLLERS = [RatesController, BatchesController, UploadsController]
+export const CONTROLLERS = [
+  RatesController,
+  CatalogueController,
+  BatchesController,
+  BatchActionsController,
+  UploadsController,
+]
 
 /** What the process has and the routes need. */
 export interface Parts {
@@ -53,11 +63,13 @@ class AppModule {
     const catalog = new Catalog(pool)
     const topics = topicNames(settings.KAFKA_PREFIX)
     const replyTopics = settings.REPLY_TOPICS
+    const replies: ReplySettings = { replies: topics.replies, allowed: replyTopics }
+    const actions = new BatchActions({ pool, ledger, replies, windowDays: settings.REVERT_WINDOW_DAYS })
     const uploads = new Uploads({
       pool,
       producer,
       topics,
-      replies: { replies: topics.replies, allowed: replyTopics },
+      replies,
       ports: async () => (await catalog.current()).portTable(),
       publicUrl: settings.PUBLIC_URL,
       log,
@@ -71,6 +83,7 @@ class AppModule {
       signal: stopping,
       draining,
     }
+    const catalogueSettings: CatalogueSettings = { pool, idleMs: uploadSettings.idleMs, signal: stopping }
     return {
       module: AppModule,
       controllers: CONTROLLERS,
@@ -79,8 +92,10 @@ class AppModule {
         { provide: Rates, useValue: new Rates(pool, catalog) },
         { provide: Ledger, useValue: ledger },
         { provide: BatchErrors, useValue: new BatchErrors(pool) },
+        { provide: BatchActions, useValue: actions },
         { provide: Uploads, useValue: uploads },
         { provide: UPLOAD_SETTINGS, useValue: uploadSettings },
+        { provide: CATALOGUE_SETTINGS, useValue: catalogueSettings },
         { provide: APP_FILTER, useValue: filter },
       ],
     }

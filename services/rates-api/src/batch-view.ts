@@ -6,6 +6,8 @@ export interface Progress {
   chunks: number
   /** The total, if any chunk that came tells it. */
   expected: number | null
+  /** What it may be by what the sender says of its progress. */
+  estimated: number | null
   rows: number
   rejected: number
   bytes: number
@@ -17,6 +19,10 @@ export interface Progress {
   sentAt: number | null
   takenAt: number | null
   storedAt: number | null
+  /** When half of the chunks, rounded down, were stored; null for a single one. */
+  halfStoredAt: number | null
+  /** Mean time from taking a chunk to its being stored. */
+  chunkMs: number | null
   /** Rows of a finished upload. */
   uploaded: number | null
 }
@@ -34,7 +40,8 @@ export function viewBatch(row: BatchRow, progress: Progress, now: number, links:
   const accepted = row.rowsAccepted === null ? progress.rows - progress.rejected : Number(row.rowsAccepted)
   const rejected = row.rowsRejected === null ? progress.rejected : Number(row.rowsRejected)
   const whole = expected !== null && progress.chunks === expected
-  const eta = finished === undefined ? expectedEnd(progress, expected, now) : undefined
+  const total = expected ?? (progress.estimated && Math.max(progress.estimated, progress.chunks))
+  const eta = finished === undefined ? expectedEnd(progress, total, now) : undefined
   const loadingSince = progress.takenAt
   const loadedUntil = finished ?? now
   return {
@@ -48,7 +55,7 @@ export function viewBatch(row: BatchRow, progress: Progress, now: number, links:
     chunks: { done: progress.chunks, expected },
     rows: { accepted, rejected, expected: whole ? progress.rows : progress.uploaded },
     bytes: progress.bytes,
-    progress: expected === null ? null : Math.min(progress.chunks / expected, 1),
+    progress: total === null ? null : Math.min(progress.chunks / total, 1),
     rowsPerSecond:
       loadingSince === null || loadedUntil <= loadingSince
         ? null
@@ -59,6 +66,7 @@ export function viewBatch(row: BatchRow, progress: Progress, now: number, links:
     createdAt: row.createdAt.toISOString(),
     startedAt: time(progress.takenAt),
     finishedAt: time(row.finishedAt),
+    hiddenAt: time(row.hiddenAt),
     purgedAt: time(row.purgedAt),
     phases: {
       queueSeconds: duration(progress.sentAt, progress.takenAt),
@@ -86,11 +94,21 @@ export function batchLinks(id: string, dryRun: boolean, publicUrl: string): Batc
 export const shownState = (state: BatchRow['state'], chunks: number): BatchState =>
   state !== 'open' ? state : chunks === 0 ? 'pending' : 'in_progress'
 
-/** If the chunks that are left take as long as those that came. */
-function expectedEnd(progress: Progress, expected: number | null, now: number): number | undefined {
-  if (expected === null || progress.takenAt === null || progress.chunks === 0) return undefined
-  const perChunk = Math.max(now - progress.takenAt, 0) / progress.chunks
-  return now + perChunk * Math.max(expected - progress.chunks, 0)
+/**
+ * If the chunks that are left come as those did that are stored. The time of a chunk is counted in two ways, and the
+ * longer one holds: all the time for all chunks, which is right where workers are busy all along; and since half of them
+ * were stored, which is right where workers wait for the sender, whose first chunks come in one go. A chunk that is late
+ * delays those behind it.
+ */
+function expectedEnd(progress: Progress, total: number | null, now: number): number | undefined {
+  const { chunks, takenAt, storedAt, halfStoredAt, chunkMs } = progress
+  if (total === null || takenAt === null || storedAt === null || chunks === 0) return undefined
+  const mean = Math.max(storedAt - takenAt, 0) / chunks
+  const recent = halfStoredAt === null ? 0 : (storedAt - halfStoredAt) / Math.ceil(chunks / 2)
+  const perChunk = Math.max(mean, recent)
+  // Workers that load at the same time may well be done at the same time, too.
+  const late = Math.max(now - storedAt - Math.max(perChunk, chunkMs ?? 0), 0)
+  return Math.max(now, storedAt + perChunk * Math.max(total - chunks, 0) + late)
 }
 
 function logOf(batch: string, worker: string | null, template: string | undefined): string | null {

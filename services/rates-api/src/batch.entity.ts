@@ -16,6 +16,7 @@ export class BatchRow {
   @Column({ type: 'text', nullable: true }) traceparent!: string | null
   @Column({ type: 'timestamptz', name: 'created_at' }) createdAt!: Date
   @Column({ type: 'timestamptz', name: 'finished_at', nullable: true }) finishedAt!: Date | null
+  @Column({ type: 'timestamptz', name: 'hidden_at', nullable: true }) hiddenAt!: Date | null
   @Column({ type: 'timestamptz', name: 'purged_at', nullable: true }) purgedAt!: Date | null
   @Column({ type: 'int', name: 'chunks_expected', nullable: true }) chunksExpected!: number | null
   @Column({ type: 'bigint', name: 'rows_accepted', nullable: true }) rowsAccepted!: bigint | null

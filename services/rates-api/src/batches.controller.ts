@@ -42,8 +42,8 @@ const listQuery = z.object({
     .meta({ description: `Batches on a page, ${MAX_PAGE} at most.` }),
 })
 
-const idParams = z.object({ id: z.string().meta({ description: "The batch's id." }) })
-const dryRunQuery = z.object({
+export const idParams = z.object({ id: z.string().meta({ description: "The batch's id." }) })
+export const dryRunQuery = z.object({
   dryRun: z.enum(['true', 'false']).default('false').meta({ description: "`true`: the record of the id's dry run." }),
 })
 const errorsQuery = dryRunQuery.extend({
@@ -53,7 +53,7 @@ const errorsQuery = dryRunQuery.extend({
     .meta({ description: 'Instead of the `Accept` header. JSON has the first 1 000, CSV and NDJSON have all.' }),
 })
 
-const notFound = { description: 'There is no such batch.', schema: problemSchema }
+export const notFound = { description: 'There is no such batch.', schema: problemSchema }
 
 @Controller()
 export class BatchesController {
@@ -155,7 +155,7 @@ async function firstOf(rows: AsyncIterable<BadRow>, count: number): Promise<BadR
   return first
 }
 
-function noBatch(id: string): Problem {
+export function noBatch(id: string): Problem {
   return new Problem(404, `There is no batch ${JSON.stringify(id.slice(0, 128))}.`)
 }
 

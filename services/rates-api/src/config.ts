@@ -24,6 +24,8 @@ const schema = z.object({
   UPLOADS_AT_ONCE: setting.number(1, 1000, 4),
   /** Topics that senders may name in `reply-to`, comma separated; the workers' list. */
   REPLY_TOPICS: setting.list.default([]),
+  /** Days in which a batch that succeeded may be reverted; the workers' number. */
+  REVERT_WINDOW_DAYS: setting.number(0, 365, 7),
   /** Seconds between saying "not ready" and refusing connections, for load balancers to notice. */
   DRAIN_DELAY_SECONDS: setting.number(0, 120, 0),
   /** Seconds from the first signal to the end of the process, whatever is still going on. */

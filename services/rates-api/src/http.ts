@@ -9,7 +9,7 @@ import { type ProblemFilter } from './problem.filter.ts'
 /** Longer request lines are refused; ours have a few hundred characters. */
 const MAX_URL_LENGTH = 4096
 
-export const UPLOAD_TYPES = ['text/csv', 'application/x-ndjson'] as const
+const BODY_TYPES = ['text/csv', 'application/x-ndjson', 'application/json']
 
 export interface HttpOptions {
   readonly registry: Registry
@@ -37,7 +37,7 @@ export function httpAdapter({ registry, filter, draining, onRoute }: HttpOptions
   fastify.removeAllContentTypeParsers()
   // Bodies are streams: whoever takes them reads them, and nothing else gets in.
   fastify.addContentTypeParser(
-    [...UPLOAD_TYPES],
+    BODY_TYPES,
     (_request: unknown, body: IncomingMessage, done: (e: null, b: IncomingMessage) => void) => done(null, body),
   )
   fastify.addHook('onRequest', (request, reply, done) => {

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { armFailpoints } from '@rates/service/failpoints'
 import { Lifecycle, main, runUntilSignal } from '@rates/service/lifecycle'
 import { createLogger } from '@rates/service/log'
 import { createMetrics } from '@rates/service/metrics'
@@ -14,6 +15,7 @@ import { Startup } from './startup.ts'
 
 main('rates-api', async () => {
   const settings = readSettings()
+  armFailpoints(settings.FAILPOINTS)
   const log = createLogger('rates-api', settings.LOG_LEVEL)
   const lifecycle = new Lifecycle()
   const metrics = createMetrics({ version: settings.BUILD_VERSION })

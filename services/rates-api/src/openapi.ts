@@ -76,8 +76,9 @@ function parametersOf(schema: z.ZodObject | undefined, place: 'path' | 'query' |
 }
 
 function requestBody(body: NonNullable<RouteDescription['body']>): Json {
+  const { $schema: _, ...schema } = z.toJSONSchema(body.schema ?? z.string(), { io: 'input', override })
   const content = Object.fromEntries(
-    Object.entries(body.contentTypes).map(([type, example]) => [type, { schema: { type: 'string' }, example }]),
+    Object.entries(body.contentTypes).map(([type, example]) => [type, { schema, example }]),
   )
   return { description: body.description, required: true, content }
 }

@@ -2,11 +2,11 @@ import { Controller, Query } from '@nestjs/common'
 import { type DailyRate } from '@rates/core/daily-rates'
 import { readRatesQuery, type QueryParameters } from '@rates/core/rates-query'
 import { z } from 'zod'
-import { Catalog, type Port, type Region } from './catalog.ts'
+import { type ExplainedRate } from './explained-rates.ts'
 import { Problem } from './problem.ts'
 import { Rates } from './rates.ts'
 import { Route } from './route.ts'
-import { portsSchema, problemSchema, ratesSchema, regionsSchema } from './schemas.ts'
+import { problemSchema, ratesSchema } from './schemas.ts'
 
 const day = (which: string, example: string): z.ZodType =>
   z.string().meta({ description: `The ${which} day, as YYYY-MM-DD.`, examples: [example] })
@@ -18,11 +18,9 @@ const place = (which: string, example: string): z.ZodType =>
 @Controller()
 export class RatesController {
   readonly #rates: Rates
-  readonly #catalog: Catalog
 
-  constructor(rates: Rates, catalog: Catalog) {
+  constructor(rates: Rates) {
     this.#rates = rates
-    this.#catalog = catalog
   }
 
   @Route({
@@ -53,38 +51,24 @@ export class RatesController {
       date_to: day('last', '2021-01-10'),
       orig_code: place('From', 'CNSGH'),
       dest_code: place('To', 'north_europe_main'),
+      explain: z
+        .enum(['true', 'false'])
+        .default('false')
+        .meta({ description: '`true`: name the batches behind each day; for 366 days at most.' }),
     }),
     answers: {
       200: { description: 'The rates.', schema: ratesSchema },
       400: {
-        description: '`Invalid date arguments`, `Invalid location arguments` or (over 3 660 days) `Range too long`.',
+        description:
+          '`Invalid date arguments`, `Invalid location arguments`, `Invalid explain argument` or (over 3 660 days) ' +
+          '`Range too long`.',
         schema: problemSchema,
       },
     },
   })
-  async rates(@Query() query: QueryParameters): Promise<{ rates: DailyRate[] }> {
+  async rates(@Query() query: QueryParameters): Promise<{ rates: (DailyRate | ExplainedRate)[] }> {
     const asked = readRatesQuery(query)
     if (typeof asked === 'string') throw new Problem(400, asked)
     return { rates: await this.#rates.read(asked) }
-  }
-
-  @Route({
-    method: 'GET',
-    path: '/ports',
-    summary: 'All ports',
-    answers: { 200: { description: 'In order of their codes.', schema: portsSchema } },
-  })
-  async ports(): Promise<{ ports: readonly Port[] }> {
-    return { ports: (await this.#catalog.current()).ports }
-  }
-
-  @Route({
-    method: 'GET',
-    path: '/regions',
-    summary: 'All regions',
-    answers: { 200: { description: 'In order of their slugs.', schema: regionsSchema } },
-  })
-  async regions(): Promise<{ regions: readonly Region[] }> {
-    return { regions: (await this.#catalog.current()).regions }
   }
 }

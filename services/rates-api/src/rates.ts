@@ -4,6 +4,7 @@ import { formatDay, type RatesQuery } from '@rates/core/rates-query'
 import { type Pool } from 'pg'
 import { type Catalog } from './catalog.ts'
 import { eachRow } from './each-row.ts'
+import { explainRates, type ExplainedRate } from './explained-rates.ts'
 
 /**
  * One statement, hence one snapshot: packs, what is hidden, and the catalogue's version belong together. The few packs'
@@ -26,14 +27,15 @@ export class Rates {
     this.#catalog = catalog
   }
 
-  read(query: RatesQuery): Promise<DailyRate[]> {
-    return this.#catalog.readWith(async (catalog) => {
+  read(query: RatesQuery): Promise<DailyRate[] | ExplainedRate[]> {
+    return this.#catalog.readWith<DailyRate[] | ExplainedRate[]>(async (catalog) => {
       const origins = idArray(catalog.portIds(query.origin))
       const destinations = idArray(catalog.portIds(query.destination))
-      const values = [origins, destinations, firstOfMonth(query.from), firstOfMonth(query.to)]
+      const values = [origins, destinations, firstOfMonth(query.from), firstOfMonth(query.to)] as const
+      if (query.explain) return explainRates(this.#pool, query, values)
       const totals = new DayTotals(query.from, query.to)
       let version = ''
-      await eachRow(this.#pool, { name: 'read-rates', text: READ, values }, ([met, month, days, n, s]) => {
+      await eachRow(this.#pool, { name: 'read-rates', text: READ, values: [...values] }, ([met, month, days, n, s]) => {
         version = met!
         if (month) addPack(totals, { month: Number(month), days: days!, n: n!, s: s! })
       })

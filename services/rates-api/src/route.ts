@@ -1,4 +1,4 @@
-import { Get, HttpCode, Post } from '@nestjs/common'
+import { Get, HttpCode, Post, Put } from '@nestjs/common'
 import { type z } from 'zod'
 import { Problem } from './problem.ts'
 
@@ -13,7 +13,7 @@ export interface Answer {
 
 /** What there is to say of a route, once: it is served, its parameters are read, and it is documented by this. */
 export interface RouteDescription {
-  readonly method: 'GET' | 'POST'
+  readonly method: 'GET' | 'POST' | 'PUT'
   /** With parameters as `:name`. */
   readonly path: string
   readonly summary: string
@@ -21,18 +21,24 @@ export interface RouteDescription {
   readonly params?: z.ZodObject
   readonly query?: z.ZodObject
   readonly headers?: z.ZodObject
-  readonly body?: { readonly description: string; readonly contentTypes: Readonly<Record<string, string>> }
+  readonly body?: {
+    readonly description: string
+    /** With an example of each. */
+    readonly contentTypes: Readonly<Record<string, string | object>>
+    /** Of JSON; other bodies are texts. */
+    readonly schema?: z.ZodType
+  }
   /** By status; the problems that any route may answer with are added. */
   readonly answers: Readonly<Record<number, Answer>>
 }
 
 const ROUTE = Symbol('route')
+const DECORATORS = { GET: Get, POST: Post, PUT: Put }
 
 /** Serves a method of a controller as the description says. */
 export function Route(description: RouteDescription): MethodDecorator {
   return (target, key, descriptor) => {
-    const serve = description.method === 'GET' ? Get(description.path) : Post(description.path)
-    serve(target, key, descriptor)
+    DECORATORS[description.method](description.path)(target, key, descriptor)
     HttpCode(200)(target, key, descriptor)
     Reflect.defineMetadata(ROUTE, description, descriptor.value as object)
   }

@@ -19,20 +19,64 @@ export const ratesSchema = z
         count: z.int().nullable().meta({ description: 'Number of prices of the day; null if there are none.' }),
         day: z.iso.date(),
         price: z.number().nullable().meta({ description: 'Their average; null if there are fewer than three.' }),
+        batches: z
+          .array(
+            z.strictObject({
+              id: z.string().nullable().meta({ description: 'Null if the ledger has forgotten it.' }),
+              source: z.string().nullable(),
+              count: z.int().meta({ description: "Number of the batch's prices of the day." }),
+              sum: z.number().meta({ description: 'Their sum; exact up to 2^53.' }),
+            }),
+          )
+          .max(100)
+          .optional()
+          .meta({ description: 'With `explain=true`: whose prices they are; the 100 batches with the most of them.' }),
+        batchCount: z
+          .int()
+          .optional()
+          .meta({ description: 'With `explain=true`: how many batches have prices of it.' }),
       }),
     ),
   })
   .meta({ id: 'Rates', description: 'An entry for every day of the range, the newest first.' })
 
-export const portsSchema = z
-  .strictObject({ ports: z.array(z.strictObject({ code: z.string(), name: z.string(), region: z.string() })) })
-  .meta({ id: 'Ports' })
+const parentRegion = z.string().nullable().meta({ description: 'Null: it lies in no other.' })
 
-export const regionsSchema = z
+export const portSchema = z
+  .strictObject({ code: z.string(), name: z.string(), region: z.string() })
+  .meta({ id: 'Port' })
+
+export const regionSchema = z
+  .strictObject({ slug: z.string(), name: z.string(), parent: parentRegion })
+  .meta({ id: 'Region' })
+
+export const portsSchema = z.strictObject({ ports: z.array(portSchema) }).meta({ id: 'Ports' })
+
+export const regionsSchema = z.strictObject({ regions: z.array(regionSchema) }).meta({ id: 'Regions' })
+
+const entryContent = z.union([
+  z.strictObject({ name: z.string(), region: z.string() }),
+  z.strictObject({ name: z.string(), parent: parentRegion }),
+])
+
+export const catalogueChangesSchema = z
   .strictObject({
-    regions: z.array(z.strictObject({ slug: z.string(), name: z.string(), parent: z.string().nullable() })),
+    dryRun: z.boolean(),
+    added: z.int(),
+    changed: z.int(),
+    unchanged: z.int(),
+    changes: z
+      .array(
+        z.strictObject({
+          code: z.string().optional(),
+          slug: z.string().optional(),
+          before: entryContent.nullable().meta({ description: 'Null: it is new.' }),
+          after: entryContent,
+        }),
+      )
+      .meta({ description: 'What is added and changed, in the order of the file; the first 1 000.' }),
   })
-  .meta({ id: 'Regions' })
+  .meta({ id: 'CatalogueChanges' })
 
 export const BATCH_STATES = [
   'pending',
@@ -59,7 +103,7 @@ export const batchSchema = z
     chunks: z.strictObject({ done: z.int(), expected: z.int().nullable() }),
     rows: z.strictObject({ accepted: z.int(), rejected: z.int(), expected: z.int().nullable() }),
     bytes: z.int().meta({ description: 'As sent, which is compressed as a rule.' }),
-    progress: z.number().nullable().meta({ description: '0 to 1; null while the number of chunks is unknown.' }),
+    progress: z.number().nullable().meta({ description: '0 to 1, estimated where only the sender knows how far it is; null while nobody knows.' }),
     rowsPerSecond: z.number().nullable(),
     etaAt: time.nullable(),
     deadline: time.nullable(),
@@ -69,6 +113,7 @@ export const batchSchema = z
     createdAt: time,
     startedAt: time.nullable().meta({ description: 'When a worker took the first chunk.' }),
     finishedAt: time.nullable(),
+    hiddenAt: time.nullable().meta({ description: 'When it was reverted or replaced.' }),
     purgedAt: time.nullable(),
     phases: z.strictObject({ queueSeconds: seconds, loadSeconds: seconds, publishSeconds: seconds }),
     peakMemoryBytes: z.int().nullable(),

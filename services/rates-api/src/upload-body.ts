@@ -1,7 +1,7 @@
 import { type IncomingMessage } from 'node:http'
-import { Readable, type Transform } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
-import { createGunzip, createZstdDecompress } from 'node:zlib'
+import { MAX_RATIO } from '@rates/core/limits'
+import { BadEncoding, refuseCompressed } from '@rates/service/compression'
+import { decompressStream } from '@rates/service/decompress-stream'
 import { Problem } from './problem.ts'
 
 export const ENCODINGS = ['identity', 'gzip', 'zstd'] as const
@@ -14,32 +14,36 @@ export interface BodyLimits {
   idleMs: number
 }
 
-/** Compressed content may be this many times larger; a price list shrinks to a fifth or a twentieth. */
-const MAX_RATIO = 200
 /** Below this the ratio does not matter: a small file of equal rows shrinks to nothing. */
 const RATIO_FROM_BYTES = 16 << 20
 
 /**
  * The content of an upload as it comes, decompressed, in constant memory. Whatever is wrong with it is thrown as the
  * Problem to answer with; so is the reason of `signal`. The request itself is never destroyed: its caller shall still
- * read the answer.
+ * read the answer. `received` counts the bytes as they came.
  */
 export async function* readBody(
   request: IncomingMessage,
   encoding: Encoding,
   limits: BodyLimits,
   signal: AbortSignal,
+  received = { bytes: 0 },
 ): AsyncGenerator<Uint8Array> {
-  const received = { bytes: 0 }
   const raw = receive(request, limits.idleMs, signal, received)
   let total = 0
-  for await (const piece of encoding === 'identity' ? raw : decompress(raw, encoding)) {
-    total += piece.byteLength
-    if (total > limits.maxBytes) throw new Problem(413, `The content has more than ${limits.maxBytes} bytes.`)
-    if (total > RATIO_FROM_BYTES && total > received.bytes * MAX_RATIO) {
-      throw new Problem(413, `The content is more than ${MAX_RATIO} times as large as what was sent.`)
+  try {
+    for await (const piece of encoding === 'identity' ? raw : decompressStream(raw, encoding)) {
+      if (total === 0) refuseCompressed(piece, encoding)
+      total += piece.byteLength
+      if (total > limits.maxBytes) throw new Problem(413, `The content has more than ${limits.maxBytes} bytes.`)
+      if (total > RATIO_FROM_BYTES && total > received.bytes * MAX_RATIO) {
+        throw new Problem(413, `The content is more than ${MAX_RATIO} times as large as what was sent.`)
+      }
+      yield piece
     }
-    yield piece
+  } catch (error) {
+    if (error instanceof BadEncoding) throw new Problem(400, `The content cannot be read: ${error.message}.`)
+    throw error
   }
 }
 
@@ -101,19 +105,6 @@ async function* receive(
   } finally {
     request.off('data', onData).off('end', onEnd).off('close', onClose)
     signal.removeEventListener('abort', onAbort)
-  }
-}
-
-async function* decompress(raw: AsyncIterable<Uint8Array>, encoding: 'gzip' | 'zstd'): AsyncGenerator<Uint8Array> {
-  const unpack: Transform = encoding === 'gzip' ? createGunzip() : createZstdDecompress()
-  const fed = pipeline(Readable.from(raw, { objectMode: false }), unpack)
-  fed.catch(() => undefined) // the reader below meets the same error
-  try {
-    for await (const piece of unpack) yield piece as Uint8Array
-  } catch (error) {
-    const { code = '' } = error as { code?: string }
-    if (/^Z_|^ZSTD_|^ERR_.*ZSTD/.test(code)) throw new Problem(400, `The content is not ${encoding}, or not all of it.`)
-    throw error
   }
 }
 

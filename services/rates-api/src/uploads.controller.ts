@@ -134,8 +134,11 @@ export class UploadsController {
     if (encoding === 'identity' && Number(request.headers['content-length'] ?? 0) > maxBytes) {
       throw new Problem(413, `The content has more than ${maxBytes} bytes.`)
     }
-    const body = readBody(request.raw, encoding, { maxBytes, idleMs }, signal)
-    const { id, dryRun, rows, ended } = await this.#uploads.take({ headers, format, body, idempotencyKey })
+    const received = { bytes: 0 }
+    const size = Number(request.headers['content-length'] ?? 0)
+    const progress = size > 0 ? () => received.bytes / size : undefined
+    const body = readBody(request.raw, encoding, { maxBytes, idleMs }, signal, received)
+    const { id, dryRun, rows, ended } = await this.#uploads.take({ headers, format, body, progress, idempotencyKey })
     const links = batchLinks(id, dryRun, publicUrl)
     if (!ended) void reply.header('retry-after', '1')
     await reply

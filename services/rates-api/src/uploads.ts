@@ -1,6 +1,7 @@
 import { RowTooLong, type BodyFormat } from '@rates/core/chunk-cutter'
 import { type PortTable } from '@rates/core/port-table'
 import { type BatchHeaders } from '@rates/core/wire'
+import { failpoint } from '@rates/service/failpoints'
 import { endEarly } from '@rates/service/ledger/end-early'
 import { type ReplySettings } from '@rates/service/ledger/finish'
 import { openBatch, type LedgerBatch } from '@rates/service/ledger/open'
@@ -20,6 +21,8 @@ export interface Upload {
   format: BodyFormat
   /** Throws a Problem where it breaks. */
   body: AsyncIterable<Uint8Array>
+  /** How much of it has come, up to 1, if its size is known. */
+  progress?: (() => number | undefined) | undefined
   idempotencyKey: string | undefined
 }
 
@@ -65,11 +68,15 @@ export class Uploads {
     const body = await peek(upload.body)
     const digest = key === undefined ? undefined : new ContentDigest(await this.#parts.ports(), upload.format)
     const batch = await this.#open(upload)
+    failpoint('opened-upload')
     try {
       const { rows } = await produceBatch(kafka, this.#parts.topics, body, upload.format, upload.headers, {
         encoding: 'zstd',
+        ...(upload.progress && { progress: upload.progress }),
         onBody: (chunk) => digest?.add(chunk.body),
+        onChunk: () => failpoint('sent-chunk'),
       })
+      failpoint('sent-upload')
       // From here on the batch is accepted, whatever happens: the ledger can tell the content later.
       if (digest)
         await this.#unlessItFails('settle an upload', batch, () => settleKey(pool, batch.no, digest.content()))

@@ -1,6 +1,7 @@
 import { type BatchError } from '@rates/core/batch'
 import type pg from 'pg'
 import { withTransaction } from '../postgres.ts'
+import { failpoint } from '../failpoints.ts'
 import { finishBatch, type ReplySettings } from './finish.ts'
 import { BATCH_COLUMNS, type LedgerBatch } from './open.ts'
 import { firstRowErrors } from './row-errors.ts'
@@ -9,14 +10,16 @@ import { firstRowErrors } from './row-errors.ts'
  * Fails or cancels a batch that is not finished: a broken upload, a sender's `control: cancel`, a time limit, poison.
  * @returns false if it had ended before; nothing changed then.
  */
-export function endEarly(
+export async function endEarly(
   pool: pg.Pool,
   batchNo: bigint,
   state: 'failed' | 'cancelled',
   error: BatchError,
   settings: ReplySettings,
 ): Promise<boolean> {
-  return withTransaction(pool, (client) => endEarlyIn(client, batchNo, state, error, settings))
+  const ended = await withTransaction(pool, (client) => endEarlyIn(client, batchNo, state, error, settings))
+  if (ended) failpoint('after-end')
+  return ended
 }
 
 /** The same in the caller's transaction. */
@@ -33,6 +36,7 @@ export async function endEarlyIn(
   )
   const batch = rows[0]
   if (!batch) return false
+  failpoint('before-end')
   const sums = await client.query<{ rows: number; rejected: number; total: number | null }>(
     `select coalesce(sum(rows), 0)::float8 as rows, coalesce(sum(rejected), 0)::float8 as rejected, max(total) as total
      from batch_chunks where batch_no = $1`,
@@ -42,5 +46,6 @@ export async function endEarlyIn(
   const errors = rejected > 0 ? await firstRowErrors(client, batchNo, 20) : []
   const counts = { accepted: all - rejected, rejected }
   await finishBatch(client, batch, { state, error, chunks: total, rows: counts, digest: null, errors }, settings)
+  failpoint('inside-end')
   return true
 }

@@ -1,0 +1,49 @@
+import { decodePacks, encodePacks, STORED_COLUMNS, type StoredPack } from '@rates/core/stored-pack'
+import type pg from 'pg'
+import { from as copyFrom, to as copyTo } from 'pg-copy-streams'
+
+// COPY takes no parameters: which packs it is about stands in a setting of the transaction.
+const REMOVE = `
+copy (delete from price_packs where ctid = any(current_setting('rates.packs')::tid[]) returning ${STORED_COLUMNS})
+to stdout (format binary)`
+
+/**
+ * Deletes packs, and hands over what they held. The caller's transaction holds their rows, so that their places
+ * (`(page,item)`) stay theirs. @throws BrokenPack
+ */
+export async function removePacks(client: pg.ClientBase, ctids: readonly string[]): Promise<StoredPack[]> {
+  await client.query({
+    name: 'packs-to-remove',
+    text: `select set_config('rates.packs', ($1::tid[])::text, true)`,
+    values: [ctids],
+  })
+  const pieces: Buffer[] = []
+  for await (const piece of client.query(copyTo(REMOVE)) as AsyncIterable<Buffer>) pieces.push(piece)
+  return decodePacks(Buffer.concat(pieces))
+}
+
+const INSERT = `copy price_packs (${STORED_COLUMNS}) from stdin (format binary)`
+/** Slices of what COPY is fed with, so that the socket's buffer stays small beside the packs. */
+const SLICE = 256 << 10
+
+export async function insertPacks(client: pg.ClientBase, packs: readonly StoredPack[]): Promise<void> {
+  const bytes = encodePacks(packs)
+  const stream = client.query(copyFrom(INSERT))
+  await new Promise<void>((resolve, reject) => {
+    stream.once('error', reject)
+    stream.once('finish', resolve)
+    let at = 0
+    const write = (): void => {
+      while (at < bytes.length) {
+        const slice = bytes.subarray(at, at + SLICE)
+        at += slice.length
+        if (!stream.write(Buffer.from(slice.buffer, slice.byteOffset, slice.length))) {
+          stream.once('drain', write)
+          return
+        }
+      }
+      stream.end()
+    }
+    write()
+  })
+}

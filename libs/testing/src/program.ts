@@ -1,0 +1,32 @@
+import { spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { type Line } from './line.ts'
+
+const program = fileURLToPath(new URL('../../../scripts/src/rates.ts', import.meta.url))
+
+export interface Ran {
+  code: number | null
+  out: string
+  err: string
+}
+
+/** Runs the program `rates` as a person would, without a terminal. */
+export function runRates(env: Record<string, string>, ...args: string[]): Promise<Ran> {
+  const flags = ['--conditions=source', '--disable-warning=TimeoutNegativeWarning', program]
+  const child = spawn(process.execPath, [...flags, ...args], {
+    // Of the test's own environment only what every process needs: the rest would be settings.
+    env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const said = { out: '', err: '' }
+  child.stdout.on('data', (data) => (said.out += String(data)))
+  child.stderr.on('data', (data) => (said.err += String(data)))
+  return new Promise((resolve) => child.once('close', (code) => resolve({ code, ...said })))
+}
+
+/** Where the line is, as the program reads it. */
+export const programSettings = (line: Pick<Line, 'databaseUrl' | 'brokers' | 'prefix'>): Record<string, string> => ({
+  DATABASE_URL: line.databaseUrl,
+  KAFKA_BROKERS: line.brokers.join(','),
+  KAFKA_PREFIX: line.prefix,
+})

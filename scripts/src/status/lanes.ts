@@ -1,0 +1,49 @@
+import { type Admin } from '@rates/service/kafka-admin'
+import { createLogger } from '@rates/service/log'
+import { groupNames, topicNames } from '@rates/service/topics'
+import { requireBrokers, withAdmin } from '../brokers.ts'
+import { lagOf } from '../doctor/kafka-facts.ts'
+
+export interface LaneStatus {
+  topic: string
+  partitions: number
+  /** Records that no worker has taken to their end. */
+  lag: number
+  workers: { name: string; host: string; partitions: readonly number[] }[]
+}
+
+export interface KafkaStatus {
+  lanes: LaneStatus[]
+  deadLetters: number
+}
+
+/** @throws CommandFailure where no broker answers */
+export async function askKafkaStatus(list: string, prefix: string): Promise<KafkaStatus> {
+  const brokers = list.split(',')
+  await requireBrokers(brokers)
+  const kafka = { brokers, clientId: 'rates-status', log: createLogger('rates-status', 'silent') }
+  return withAdmin(kafka, async (admin) => {
+    const topics = topicNames(prefix)
+    const groups = groupNames(prefix)
+    const there = new Set(await admin.topics())
+    const missing = [topics.batches, topics.bulk, topics.deadLetters].filter((topic) => !there.has(topic))
+    if (missing.length > 0) throw new Error(`topics are missing: ${missing.join(', ')}; "rates topics" creates them`)
+    const [fast, bulk, letters] = await Promise.all([
+      askLane(admin, topics.batches, groups.batches),
+      askLane(admin, topics.bulk, groups.bulk),
+      admin.ends(topics.deadLetters),
+    ])
+    return { lanes: [fast, bulk], deadLetters: Number(letters.reduce((sum, { low, high }) => sum + high - low, 0n)) }
+  })
+}
+
+async function askLane(admin: Admin, topic: string, group: string): Promise<LaneStatus> {
+  const [{ members }, progress] = await Promise.all([admin.group(group), admin.progress(group, topic)])
+  const workers = members.map(({ client, host, partitions }) => ({
+    name: client,
+    host,
+    partitions: partitions.get(topic) ?? [],
+  }))
+  workers.sort((a, b) => a.name.localeCompare(b.name))
+  return { topic, partitions: progress.length, lag: lagOf(progress), workers }
+}
