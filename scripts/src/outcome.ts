@@ -28,6 +28,7 @@ const RULES: Record<Rule, string> = {
   date_out_of_range: 'days go from 1970-01-01 to 2199-12-31',
   not_a_whole_number: 'a price is a whole number',
   price_out_of_range: 'prices go from 1 to 2147483647',
+  row_too_long: 'a row has at most 65536 bytes',
 }
 
 export function exitCodeOf({ state }: Pick<Reply, 'state'>): number {

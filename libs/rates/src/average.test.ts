@@ -40,4 +40,15 @@ describe('the average', () => {
       }),
     )
   })
+
+  it('is the same by doubles, where those are used, and by whole numbers', () => {
+    const counts = fc.integer({ min: 2, max: 2050 })
+    fc.assert(
+      fc.property(counts, fc.integer({ min: 1022, max: 10_001 }), fc.nat(), (count, price, rest) => {
+        const sum = price * count + (rest % count)
+        expect(average(sum, count)).toBe(average(BigInt(sum), count))
+      }),
+      { numRuns: 5_000 },
+    )
+  })
 })

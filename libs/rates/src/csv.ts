@@ -131,27 +131,29 @@ function carefulRow(body: Uint8Array, start: number, ports: PortTable, rows: Row
   }
   const next = lineEnd + 1
   const end = lineEnd > start && body[lineEnd - 1] === CR ? lineEnd - 1 : lineEnd
-  const refuse = (rule: Rule, value: string): number => {
-    rows.reject(0, rule, body, start, end, value)
-    rows.digest.addBytes(body, start, end)
-    return next
-  }
   if (end - start > MAX_RECORD_BYTES) {
     // A quote that never closes makes a long row, too: then that is what to tell.
-    return quotes % 2 === 1 ? refuse('quotes', '"') : refuse('row_too_long', `${end - start} bytes`)
+    if (quotes % 2 === 1) refuse(rows, 'quotes', '"', body, start, end)
+    else refuse(rows, 'row_too_long', `${end - start} bytes`, body, start, end)
+    return next
   }
   if (quotes === 0) {
-    if (commas !== 3) return refuse('columns', `${commas + 1} columns`)
     spans[0] = start
     spans[7] = end
-    takeRow(rows, ports, body, spans, body, start, end)
+    if (commas === 3) takeRow(rows, ports, body, spans, body, start, end)
+    else refuse(rows, 'columns', `${commas + 1} columns`, body, start, end)
     return next
   }
   const fields = unquote(body, start, end)
-  if (fields === undefined) return refuse('quotes', '"')
-  if (fields.spans.length !== 8) return refuse('columns', `${fields.spans.length / 2} columns`)
-  takeRow(rows, ports, fields.bytes, Int32Array.from(fields.spans), body, start, end)
+  if (fields === undefined) refuse(rows, 'quotes', '"', body, start, end)
+  else if (fields.spans.length !== 8) refuse(rows, 'columns', `${fields.spans.length / 2} columns`, body, start, end)
+  else takeRow(rows, ports, fields.bytes, Int32Array.from(fields.spans), body, start, end)
   return next
+}
+
+function refuse(rows: RowBuffer, rule: Rule, value: string, body: Uint8Array, start: number, end: number): void {
+  rows.reject(0, rule, body, start, end, value)
+  rows.digest.addBytes(body, start, end)
 }
 
 /** The fields of a record without their quotes, one after the other; undefined if a quoted field does not end well. */

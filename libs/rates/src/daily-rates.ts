@@ -14,8 +14,8 @@ export interface DailyRate {
 export class DayTotals {
   readonly from: number
   readonly length: number
-  readonly #counts: Float64Array
-  readonly #sums: Float64Array
+  readonly #counts: number[]
+  readonly #sums: number[]
   /** The sums that left the range in which a double is exact; #sums counts no more for them. */
   readonly #large = new Map<number, bigint>()
 
@@ -23,8 +23,8 @@ export class DayTotals {
   constructor(from: number, to: number) {
     this.from = from
     this.length = Math.max(to - from + 1, 0)
-    this.#counts = new Float64Array(this.length)
-    this.#sums = new Float64Array(this.length)
+    this.#counts = new Array<number>(this.length).fill(0)
+    this.#sums = new Array<number>(this.length).fill(0)
   }
 
   /** Adds `count` prices of a day; days outside the range do not count. A sum from 2^53 on comes as a bigint. */

@@ -100,6 +100,11 @@ export class DigestSum {
     this.add(scratch[0]!, scratch[1]!, scratch[2]!, scratch[3]!)
   }
 
+  /** Adds a field whose hash stands in `words` at `at`. */
+  addHash(words: Int32Array, at: number): void {
+    this.add(words[at]!, words[at + 1]!, words[at + 2]!, words[at + 3]!)
+  }
+
   /** Adds another sum, as bytes() gives it. */
   addDigest(digest: Uint8Array): void {
     if (digest.byteLength !== 16) throw new RangeError(`a digest has 16 bytes, not ${digest.byteLength}`)

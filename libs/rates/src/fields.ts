@@ -45,10 +45,24 @@ export function takeRow(
   const dest = ports.find(bytes, spans[2]!, spans[3]!)
   const day = parseDay(bytes, spans[4]!, spans[5]!)
   const price = parsePrice(bytes, spans[6]!, spans[7]!)
-  if (orig >= 0 && dest >= 0 && day >= 0 && price >= 0) {
-    rows.accept(orig, dest, day, price)
-    return
-  }
+  if (orig >= 0 && dest >= 0 && day >= 0 && price >= 0) rows.accept(orig, dest, day, price)
+  else refuseRow(rows, ports, bytes, spans, row, start, end, orig, dest, day, price)
+}
+
+/** Refuses a row whose fields were read already, as takeRow does: what could not be read is negative. */
+export function refuseRow(
+  rows: RowBuffer,
+  ports: PortTable,
+  bytes: Uint8Array,
+  spans: FieldSpans,
+  row: Uint8Array,
+  start: number,
+  end: number,
+  orig: number,
+  dest: number,
+  day: number,
+  price: number,
+): void {
   let column = 3
   let rule: Rule = price === -1 ? 'not_a_whole_number' : 'price_out_of_range'
   if (orig < 0 || dest < 0) {
@@ -69,6 +83,11 @@ export function takeRow(
     rows.digest.addRow(words, 0, 4, day, price)
   } else {
     // Field by field, so that the same bad row counts alike in any format and order of keys.
-    for (let i = 0; i < 8; i += 2) rows.digest.addBytes(bytes, spans[i]!, spans[i + 1]!)
+    if (orig >= 0) rows.digest.addHash(ports.words, orig * 4)
+    else rows.digest.addBytes(bytes, spans[0]!, spans[1]!)
+    if (dest >= 0) rows.digest.addHash(ports.words, dest * 4)
+    else rows.digest.addBytes(bytes, spans[2]!, spans[3]!)
+    rows.digest.addBytes(bytes, spans[4]!, spans[5]!)
+    rows.digest.addBytes(bytes, spans[6]!, spans[7]!)
   }
 }

@@ -1,55 +1,44 @@
-import { type Part, type StoredPack } from './stored-pack.ts'
+import { type PackWriter } from './pack-writer.ts'
+import { type StoredPacks } from './stored-packs.ts'
 
-/** One pack with everything that the packs of one pair and month hold. What one batch has on one day becomes one part. */
-export function mergePacks(packs: readonly StoredPack[]): StoredPack {
-  const { orig, dest, month } = packs[0]!
+/** Writes one pack with everything that these packs of one pair and month hold. */
+export function mergePacks(packs: StoredPacks, some: readonly number[], writer: PackWriter): void {
   const sums = new Float64Array(31)
-  const days: Part[][] = Array.from({ length: 31 }, () => [])
-  for (const pack of packs) {
-    for (const part of pack.parts) days[part.day]!.push(part)
-    for (let day = 0; day < 31; day++) sums[day]! += pack.sums[day]!
+  const days: number[][] = Array.from({ length: 31 }, () => [])
+  // Packs of single batches in the order of their numbers leave each day's parts in order.
+  for (const pack of [...some].sort((a, b) => packs.batchNo[a]! - packs.batchNo[b]!)) {
+    for (let part = packs.first[pack]!; part < packs.end(pack); part++) days[packs.partDay[part]!]!.push(part)
+    packs.addSums(pack, sums)
   }
-  const parts: Part[] = []
-  let size = 0
-  for (const day of days) {
-    const start = parts.length
-    for (const part of day.sort((a, b) => a.batchNo - b.batchNo)) {
-      size += part.n
-      const last = parts.length > start ? parts[parts.length - 1] : undefined
-      if (last?.batchNo === part.batchNo) parts[parts.length - 1] = joined(last, part)
-      else parts.push(part)
+  const batch = packs.partBatch
+  for (const parts of days) {
+    if (parts.some((part, i) => i > 0 && batch[part]! < batch[parts[i - 1]!]!)) {
+      parts.sort((a, b) => batch[a]! - batch[b]!)
     }
   }
-  return { orig, dest, month, sums, parts, size }
+  writer.write(packs, some[0]!, days.flat(), sums)
 }
 
-function joined(a: Part, b: Part): Part {
-  const prices = new Uint8Array(a.prices.length + b.prices.length)
-  prices.set(a.prices)
-  prices.set(b.prices, a.prices.length)
-  return { ...a, n: a.n + b.n, prices }
-}
-
-/**
- * Takes one batch's prices out of a pack.
- * @returns a pack of its own for the batch, and what is left; undefined where there is nothing
- */
-export function splitPack(
-  pack: StoredPack,
-  batchNo: number,
-): { own: StoredPack | undefined; rest: StoredPack | undefined } {
-  const own = pack.parts.filter((part) => part.batchNo === batchNo)
-  const rest = pack.parts.filter((part) => part.batchNo !== batchNo)
+/** Writes a pack of its own for the batch, and one with what is left of the pack without it; neither if it were empty. */
+export function splitPack(packs: StoredPacks, pack: number, batchNo: number, writer: PackWriter): void {
+  const own: number[] = []
+  const rest: number[] = []
   const ownSums = new Float64Array(31)
-  for (const { day, prices } of own) {
-    const view = new DataView(prices.buffer, prices.byteOffset, prices.byteLength)
-    for (let at = 4; at < prices.length; at += 8) ownSums[day]! += view.getInt32(at)
+  const sums = new Float64Array(31)
+  packs.addSums(pack, sums)
+  for (let part = packs.first[pack]!; part < packs.end(pack); part++) {
+    if (packs.partBatch[part] !== batchNo) {
+      rest.push(part)
+      continue
+    }
+    own.push(part)
+    let sum = 0
+    const from = packs.partAt[part]!
+    for (let i = 0; i < packs.partN[part]!; i++) sum += packs.view.getInt32(from + i * 8)
+    ownSums[packs.partDay[part]!]! += sum
   }
-  const half = (parts: Part[], sums: Float64Array): StoredPack | undefined => {
-    if (parts.length === 0) return undefined
-    return { ...pack, parts, sums, size: parts.reduce((all, part) => all + part.n, 0) }
-  }
-  // What readers add up stays the same, whatever the sums are.
-  const restSums = pack.sums.map((sum, day) => sum - ownSums[day]!)
-  return { own: half(own, ownSums), rest: half(rest, restSums) }
+  // What readers add up stays the same, whatever the sums were.
+  for (let day = 0; day < 31; day++) sums[day]! -= ownSums[day]!
+  if (own.length > 0) writer.write(packs, pack, own, ownSums)
+  if (rest.length > 0) writer.write(packs, pack, rest, sums)
 }

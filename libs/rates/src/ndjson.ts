@@ -1,4 +1,4 @@
-import { parsePrice, takeRow } from './fields.ts'
+import { parsePrice, refuseRow, takeRow } from './fields.ts'
 import { MAX_RECORD_BYTES } from './limits.ts'
 import { parseDay } from './months.ts'
 import { type PortTable } from './port-table.ts'
@@ -10,7 +10,10 @@ const LF = 0x0a
 const CR = 0x0d
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
+/** What fastObject finds: the four fields, a bit each; another key; a code or a day that is a number, a bit each. */
 const ALL = 15
+const STRAY = 16
+const NUMBER = 32
 const encoder = new TextEncoder()
 
 /** Start and end of each field of the last object that fastObject read, and of a key in it that is none of them. */
@@ -46,15 +49,19 @@ function takeSpans(body: Uint8Array, start: number, end: number, ports: PortTabl
   const price = parsePrice(body, spans[6]!, spans[7]!)
   if (orig >= 0 && dest >= 0 && day >= 0 && price >= 0) rows.accept(orig, dest, day, price)
   else if (end - start > MAX_RECORD_BYTES) refuse(rows, 0, 'row_too_long', `${end - start} bytes`, body, start, end)
-  else takeRow(rows, ports, body, spans, body, start, end)
+  else refuseRow(rows, ports, body, spans, body, start, end, orig, dest, day, price)
 }
 
-/** Refuses an object that lacks a field, or has another: `found` are the fields that it has. */
+/** Refuses an object that lacks a field, has another, or a number for a text: fastObject has found all but that. */
 function refusePlain(found: number, body: Uint8Array, start: number, end: number, rows: RowBuffer): void {
   for (let field = 0; field < 4; field++) {
     if ((found & (1 << field)) === 0) return refuse(rows, field + 1, 'missing_field', '', body, start, end)
   }
-  rows.reject(0, 'unknown_field', body, start, end, stray[0]!, stray[1])
+  if ((found & STRAY) !== 0) rows.reject(0, 'unknown_field', body, start, end, stray[0]!, stray[1])
+  else {
+    const field = (found & NUMBER) !== 0 ? 0 : (found & (NUMBER << 1)) !== 0 ? 1 : 2
+    rows.reject(field + 1, 'text_expected', body, start, end, spans[field * 2]!, spans[field * 2 + 1])
+  }
   rows.digest.addBytes(body, start, end)
 }
 
@@ -74,9 +81,9 @@ export function parsePrices(prices: readonly unknown[], ports: PortTable, rows: 
 }
 
 /**
- * Reads a flat object without escapes: which of the four fields it has (a bit for each, null is none), and their places
- * into `spans`. 0: the careful way has to look. Another key is among the bits as 16, and in `stray`. For speed it takes
- * bytes in a text for what they are: an object that is refused by it has to be looked at for control characters.
+ * Reads a flat object without escapes: what it has (ALL, STRAY, NUMBER; null is nothing), and where into `spans` and
+ * `stray`. 0: the careful way has to look. It takes any byte in a text: what is not ALL has to be looked at for control
+ * characters, which JSON does not allow there.
  */
 function fastObject(body: Uint8Array, start: number, end: number): number {
   let at = skipSpace(body, start, end)
@@ -105,18 +112,21 @@ function fastObject(body: Uint8Array, start: number, end: number): number {
       spans[7] = at
     }
     if (at === value0 || isFraction(body[at])) {
-      // Not as it should be. A price is told by what stands there; a code or a day that is no text is JSON.parse's.
+      // Not as it should be: it is told by what stands there.
       at = scalarEnd(body, value0, end)
       if (at < 0) return 0
       if (field < 0) {
         for (let i = key0; i < key1; i++) if (body[i] === BACKSLASH) return 0
-        if ((seen & 16) === 0) stray.set([key0, key1])
-      } else if (body[value0] === 0x6e) nulls |= 1 << field
-      else if (field < 3 || isWhole(body, value0, at)) return 0
-      spans[6] = field === 3 ? value0 : spans[6]!
-      spans[7] = field === 3 ? at : spans[7]!
+        if ((seen & STRAY) === 0) stray.set([key0, key1])
+      } else {
+        if (body[value0] === 0x6e) nulls |= 1 << field
+        else if (field < 3) seen |= NUMBER << field
+        else if (isWhole(body, value0, at)) return 0
+        spans[field * 2] = value0
+        spans[field * 2 + 1] = at
+      }
     }
-    seen |= field < 0 ? 16 : 1 << field
+    seen |= field < 0 ? STRAY : 1 << field
     at = skipSpace(body, at, end)
     if (at >= end) return 0
     const separator = body[at++]
@@ -166,7 +176,7 @@ function skipSpace(body: Uint8Array, at: number, end: number): number {
 function fieldOf(body: Uint8Array, start: number, end: number): number {
   const name = end - start === 9 ? (body[start] === 0x6f ? 0 : 1) : end - start === 3 ? 2 : end - start === 5 ? 3 : -1
   if (name < 0) return -1
-  const expected = FIELDS[name]!
+  const expected: string = FIELDS[name as 0 | 1 | 2 | 3]
   for (let i = 0; i < expected.length; i++) if (body[start + i] !== expected.charCodeAt(i)) return -1
   return name
 }

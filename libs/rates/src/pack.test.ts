@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { parseCsv } from './csv.ts'
 import { formatDay, postgresDayOfMonth } from './months.ts'
 import { Packer } from './pack.ts'
+import { PortTable } from './port-table.ts'
 import { RowBuffer } from './row-buffer.ts'
 import { codes, ports, priceRow, type PriceRow } from '@rates/testing/price-rows'
 
@@ -100,15 +101,16 @@ function rowsFrom(list: PriceRow[]): RowBuffer {
   return rows
 }
 
+/** A piece is valid until the next is asked for. */
+const whole = (pieces: Iterable<Uint8Array>): Uint8Array =>
+  Buffer.concat(Array.from(pieces, (piece) => Buffer.from(piece)))
+
 describe('Packer', () => {
   it('packs any rows as plain means do, in the order of the index', () => {
     const packer = new Packer()
     fc.assert(
       fc.property(fc.array(priceRow, { maxLength: 100 }), fc.bigInt({ min: 1n, max: 2n ** 62n }), (list, batchNo) => {
-        const { copy, packs } = packer.encode(rowsFrom(list), ports, batchNo)
-        const decoded = decode(copy)
-        expect(decoded).toEqual(model(list, batchNo))
-        expect(packs).toBe(decoded.length)
+        expect(decode(whole(packer.encode([rowsFrom(list)], ports, batchNo)))).toEqual(model(list, batchNo))
       }),
     )
   })
@@ -116,7 +118,7 @@ describe('Packer', () => {
   it('packs a full chunk of the largest prices on one day', () => {
     const row = { orig: 'CNGGZ', dest: 'NLRTM', day: '2199-12-31', price: 2_147_483_647 }
     const rows = rowsFrom(Array<PriceRow>(32_767).fill(row))
-    const [pack, ...others] = decode(new Packer().encode(rows, ports, 1n).copy)
+    const [pack, ...others] = decode(whole(new Packer().encode([rows], ports, 1n)))
     expect(others).toEqual([])
     expect(pack).toMatchObject({ days: [30], n: [32_767], s: [32_767n * 2_147_483_647n] })
     expect(pack!.prices).toHaveLength(32_767)
@@ -128,9 +130,53 @@ describe('Packer', () => {
       const pair = Math.floor(i / 2760)
       return { orig: codes[pair % 5]!, dest: codes[Math.floor(pair / 5)]!, day: formatDay(month, 3), price: i + 1 }
     })
-    const decoded = decode(new Packer().encode(rowsFrom(list), ports, 9n).copy)
+    const decoded = decode(whole(new Packer().encode([rowsFrom(list)], ports, 9n)))
     expect(decoded).toHaveLength(32_767)
     expect(decoded.reduce((sum, pack) => sum + pack.prices[0]!, 0)).toBe((32_767 * 32_768) / 2)
+  })
+
+  it('packs several chunks as one, however they are cut', () => {
+    const packer = new Packer()
+    const lists = fc.array(fc.array(priceRow, { maxLength: 40 }), { minLength: 1, maxLength: 5 })
+    fc.assert(
+      fc.property(lists, (chunks) => {
+        const decoded = decode(whole(packer.encode(chunks.map(rowsFrom), ports, 7n)))
+        expect(decoded).toEqual(model(chunks.flat(), 7n))
+      }),
+    )
+  })
+
+  it('packs four full chunks of which each row is in a group with rows of the others', () => {
+    const chunk = Array.from({ length: 32_767 }, (_, i): PriceRow => {
+      const pair = i % 25
+      return {
+        orig: codes[pair % 5]!,
+        dest: codes[Math.floor(pair / 5)]!,
+        day: formatDay(i % 1_000, i % 28),
+        price: i + 1,
+      }
+    })
+    const four = Array.from({ length: 4 }, () => rowsFrom(chunk))
+    const one = decode(whole(new Packer().encode([four[0]!], ports, 1n)))
+    const all = decode(whole(new Packer().encode(four, ports, 1n)))
+    expect(all.map(({ n }) => n)).toEqual(one.map(({ n }) => n.map((count) => count * 4)))
+    expect(all.map(({ s }) => s)).toEqual(one.map(({ s }) => s.map((sum) => sum * 4n)))
+  })
+
+  it.each([1, 1_000_000_000])('keeps the order of the index with ids from %d on', (from) => {
+    const table = new PortTable(codes.map((code, i) => ({ code, id: from + ((i * 3) % codes.length) })))
+    const rows = new RowBuffer()
+    const lines = codes.flatMap((orig) =>
+      codes.map((dest) => [`${orig},${dest},2026-02-01,5`, `${dest},${orig},2025-12-31,7`]),
+    )
+    parseCsv(new TextEncoder().encode(lines.flat().join('\n')), table, rows)
+    const keys = decode(whole(new Packer().encode([rows], table, 1n))).map(({ orig, dest, month }) => [
+      orig,
+      dest,
+      month,
+    ])
+    expect(keys.length).toBe(codes.length ** 2 * 2)
+    expect(keys).toEqual(keys.toSorted(([a, b, c], [d, e, f]) => a! - d! || b! - e! || c! - f!))
   })
 
   it("counts days as PostgreSQL's dates do", () => {

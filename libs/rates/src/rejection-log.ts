@@ -2,7 +2,8 @@ import { MAX_REPORTED_TEXT, MAX_REPORTED_VALUE } from './limits.ts'
 import { FIELDS, RULES, type Field, type Rejection, type Rule } from './rejection.ts'
 
 const FORMAT = 1
-const SMALL = 1 << 16
+/** Kept from chunk to chunk: enough for nearly any. */
+const KEPT = 4 << 20
 const encoder = new TextEncoder()
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 const ruleIndex = new Map<Rule, number>(RULES.map((rule, index) => [rule, index]))
@@ -19,13 +20,13 @@ const ruleIndex = new Map<Rule, number>(RULES.map((rule, index) => [rule, index]
 export class RejectionLog {
   /** Bad rows. */
   count = 0
-  private buffer = new Uint8Array(SMALL)
+  private buffer = new Uint8Array(1 << 16).fill(FORMAT, 0, 1)
   private length = 1
   private previous = 0
   private readonly counts = new Int32Array(RULES.length)
 
   reset(): void {
-    if (this.buffer.length > SMALL) this.buffer = new Uint8Array(SMALL)
+    if (this.buffer.length > KEPT) this.buffer = new Uint8Array(1 << 16)
     this.buffer[0] = FORMAT
     this.length = 1
     this.previous = 0
@@ -58,13 +59,12 @@ export class RejectionLog {
   addText(row: number, field: number, rule: Rule, bytes: Uint8Array, start: number, end: number, value: string): void {
     const text =
       end - start > MAX_REPORTED_TEXT ? encoder.encode(textOf(bytes, start, end, MAX_REPORTED_TEXT)) : undefined
-    const told = encoder.encode(shorten(value, MAX_REPORTED_VALUE))
-    this.open(row, field, rule, text?.length ?? end - start, told.length)
+    const told = shorten(value, MAX_REPORTED_VALUE)
+    this.open(row, field, rule, text?.length ?? end - start, told.length * 3)
     if (text) this.copy(text, 0, text.length)
     else this.copy(bytes, start, end)
     this.varint(0)
-    this.varint(told.length)
-    this.copy(told, 0, told.length)
+    this.ascii(told)
   }
 
   /** The rows so far; valid until the next one is added. */
@@ -102,6 +102,23 @@ export class RejectionLog {
       rest >>>= 7
     }
     this.buffer[this.length++] = rest
+  }
+
+  /** Its length and bytes: without the encoder where that can be, for a call of it costs as much as all the rest. */
+  private ascii(text: string): void {
+    const at = this.length
+    this.buffer[this.length++] = text.length // 100 at most
+    for (let i = 0; i < text.length; i++) {
+      const code = text.charCodeAt(i)
+      if (code < 0x80) this.buffer[this.length++] = code
+      else {
+        const told = encoder.encode(text)
+        this.length = at
+        this.varint(told.length)
+        this.copy(told, 0, told.length)
+        return
+      }
+    }
   }
 
   private copy(bytes: Uint8Array, start: number, end: number): void {

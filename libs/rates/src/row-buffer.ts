@@ -29,10 +29,6 @@ export class RowBuffer {
   /** Good rows: the length of the columns. */
   accepted = 0
 
-  constructor() {
-    this.reset()
-  }
-
   reset(): void {
     this.errors.reset()
     this.digest.reset()

@@ -100,7 +100,13 @@ describe('readEnvelope', () => {
   })
 
   it('reads a request to revert', () => {
-    const headers = { control: 'revert', 'batch-id': 'b1', 'reply-to': 'team', 'correlation-id': 'c', 'dry-run': 'true' }
+    const headers = {
+      control: 'revert',
+      'batch-id': 'b1',
+      'reply-to': 'team',
+      'correlation-id': 'c',
+      'dry-run': 'true',
+    }
     expect(read(headers)).toMatchObject({
       kind: 'revert',
       batch: { batchId: 'b1', replyTo: 'team', correlationId: 'c', dryRun: true },

@@ -80,7 +80,8 @@ export async function startConsumer(settings: KafkaSettings, options: ConsumerOp
     rebalanceTimeout: 60_000,
     heartbeatInterval: 3_000,
     maxBytes,
-    maxBytesPerPartition: Math.min(maxBytes, 2 << 20),
+    // One chunk of each partition, so that those of a batch come side by side.
+    maxBytesPerPartition: Math.min(maxBytes, 1 << 20),
     maxWaitTimeInMs: 250,
     allowAutoTopicCreation: false,
     retry: { initialRetryTime: 300, maxRetryTime: 5_000, retries: 8, restartOnFailure: () => Promise.resolve(true) },

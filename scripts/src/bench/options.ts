@@ -88,7 +88,7 @@ export function readOptions(args: readonly string[]): Wanted {
     smallCut: quick ? 20 : 200,
     smallBatches: whole('small', values.small ?? (quick ? '200' : '20000'), 10),
     historyRows: whole('history', values.history ?? String(rows * (quick ? 20 : 100)), 1),
-    readSeconds: quick ? 1 : 6,
+    readSeconds: quick ? 1 : 5,
     busySeconds: quick ? 2 : 30,
     rate: quick ? 200 : 1_000,
     profile: values.profile,
@@ -111,25 +111,27 @@ function whole(name: string, text: string, least: number): number {
   return value
 }
 
-/** Seconds that a section takes on two cores: some whatever its size, the others for each million rows of the base. */
-const COST: Record<SectionName, { fixed: number; perMillion: number }> = {
-  load: { fixed: 20, perMillion: 330 },
-  rejected: { fixed: 4, perMillion: 35 },
-  scaling: { fixed: 15, perMillion: 30 },
-  memory: { fixed: 20, perMillion: 35 },
-  publication: { fixed: 8, perMillion: 90 },
-  lanes: { fixed: 12, perMillion: 50 },
-  small: { fixed: 10, perMillion: 300 },
-  debezium: { fixed: 40, perMillion: 80 },
-  history: { fixed: 5, perMillion: 60 },
-  reads: { fixed: 10, perMillion: 200 },
+/** Seconds that a section takes on two cores: at toy size; else some whatever its size, and more for each million rows. */
+const COST: Record<SectionName, { quick: number; fixed: number; perMillion: number }> = {
+  load: { quick: 20, fixed: 20, perMillion: 320 },
+  rejected: { quick: 3, fixed: 5, perMillion: 35 },
+  scaling: { quick: 6, fixed: 15, perMillion: 30 },
+  memory: { quick: 10, fixed: 20, perMillion: 35 },
+  publication: { quick: 6, fixed: 10, perMillion: 90 },
+  lanes: { quick: 4, fixed: 15, perMillion: 45 },
+  small: { quick: 16, fixed: 60, perMillion: 200 },
+  debezium: { quick: 60, fixed: 40, perMillion: 70 },
+  history: { quick: 2, fixed: 5, perMillion: 40 },
+  reads: { quick: 14, fixed: 170, perMillion: 60 },
 }
+const START = 8
 
 /** About how many seconds the run will take. */
-export function estimate({ sections, rows, quick, readSeconds, busySeconds }: Plan): number {
-  const own = sections.reduce((sum, name) => {
-    const { fixed, perMillion } = COST[name]
-    return sum + fixed * (quick ? 0.5 : 1) + (perMillion * rows) / 1e6
-  }, 20)
-  return Math.round(own + (sections.includes('reads') && quick ? readSeconds * 8 + busySeconds : 0))
+export function estimate({ sections, rows, quick }: Plan): number {
+  const each = sections.map((name) => COST[name])
+  const sum = each.reduce(
+    (all, cost) => all + (quick ? cost.quick : cost.fixed + (cost.perMillion * rows) / 1e6),
+    START,
+  )
+  return Math.round(sum)
 }

@@ -67,20 +67,20 @@ async function statements(site: Site, order: Order): Promise<Table> {
 }
 
 async function workerTables(dir: string, order: Order, since: number): Promise<Table[]> {
-  const files = (await readdir(dir)).filter((name) => name.endsWith('.cpuprofile'))
-  return Promise.all(
-    files.map(async (name, i): Promise<Table> => {
-      const profile = JSON.parse(await readFile(path.join(dir, name), 'utf8')) as CpuProfile
-      const { total, functions } = selfTimes(profile, since)
-      return {
-        title: `Worker ${i + 1}, self time, ${order}: ${(total / 1000).toFixed(0)} ms busy in ${LOADS} loads`,
-        head: ['', 'ms', '%'],
-        rows: functions
-          .slice(0, TOP)
-          .map(({ name: at, micros }) => [at, (micros / 1000).toFixed(0), ((100 * micros) / total).toFixed(1)]),
-      }
-    }),
-  )
+  const tables: Table[] = []
+  for (const name of (await readdir(dir)).filter((each) => each.endsWith('.cpuprofile'))) {
+    const profile = JSON.parse(await readFile(path.join(dir, name), 'utf8')) as CpuProfile
+    const { total, functions } = selfTimes(profile, since)
+    if (total === 0) continue // of an earlier run into the same folder
+    tables.push({
+      title: `Worker ${tables.length + 1}, self time, ${order}: ${(total / 1000).toFixed(0)} ms busy in ${LOADS} loads`,
+      head: ['', 'ms', '%'],
+      rows: functions
+        .slice(0, TOP)
+        .map(({ name: at, micros }) => [at, (micros / 1000).toFixed(0), ((100 * micros) / total).toFixed(1)]),
+    })
+  }
+  return tables
 }
 
 /** Samples all of PostgreSQL's processes, where perf is there and may. @returns a function that ends it and tells symbols */

@@ -37,7 +37,7 @@ export function blocksOf(results: Results): Map<string, string> {
       `${Math.round(seconds / 60)} minutes in all.${tuning}`,
   )
   const checks = checksOf(results)
-  if (checks.length > 0) blocks.set('checks', asMarkdown(checkTable(checks)))
+  if (checks.length > 0) blocks.set('checks', asMarkdown({ ...checkTable(checks), title: '' }))
   for (const { name, tables } of tablesOf(results)) blocks.set(name, tables.map(asMarkdown).join('\n\n'))
   return blocks
 }

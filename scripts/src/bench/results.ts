@@ -31,6 +31,8 @@ export interface Results {
   /** When it began, as RFC 3339. */
   at: string
   seconds: number
+  /** Of each section. */
+  took: Partial<Record<SectionName, number>>
   machine: { cores: number; memoryGiB: number; cpu: string; node: string; postgres: string; copy: string }
   plan: Plan
   sections: Partial<SectionResults>

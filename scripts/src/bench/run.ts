@@ -18,6 +18,7 @@ export async function runBench(plan: Plan, lifecycle: Lifecycle): Promise<Result
   const results: Results = {
     at,
     seconds: 0,
+    took: {},
     machine: machine(rows[0]!.server_version, bench.program === 'psql' ? 'psql' : 'COPY by the driver'),
     plan,
     sections: {},
@@ -44,5 +45,7 @@ async function runSection<Name extends SectionName>(bench: Bench, name: Name, re
     // What it left running would disturb the next ones.
     await bench.site.stopWorkers()
   }
-  bench.step(`${name}: ${((performance.now() - started) / 1000).toFixed(0)} s`)
+  const took = Math.round((performance.now() - started) / 1000)
+  results.took[name] = took
+  bench.step(`${name}: ${took} s`)
 }

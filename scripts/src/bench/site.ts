@@ -1,7 +1,7 @@
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { migrate } from '@rates/db/migrate'
-import { startPostgres } from '@rates/local/postgres'
+import { forgetPostgres, startPostgres } from '@rates/local/postgres'
 import { type LoggedProcess, spawnLogged } from '@rates/local/processes'
 import { connectProducer, type Producer } from '@rates/service/kafka'
 import { connectAdmin } from '@rates/service/kafka-admin'
@@ -63,7 +63,9 @@ export class Site {
 
   private async start(): Promise<void> {
     const { name, dir, kafka, postgres: extra } = this.options
-    const postgres = await startPostgres({ dir: path.join(dir, `postgres-${name}`), port: 0, extra })
+    const data = path.join(dir, name, 'postgres') // a folder of its own above it, which goes with it
+    this.lifecycle.defer('the data', () => forgetPostgres(data))
+    const postgres = await startPostgres({ dir: data, port: 0, extra })
     this.lifecycle.defer('postgres', () => postgres.stop())
     this.url = postgres.url
     this.postgresPid = postgres.pid

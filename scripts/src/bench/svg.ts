@@ -2,6 +2,8 @@
 
 const COLOURS = ['#1f6feb', '#d1571f', '#8a63d2', '#2f9e57', '#7a7a7a']
 const WIDTH = 760
+/** About what a letter takes. */
+const LETTER = 7.2
 const FONT = 'font-family="system-ui, sans-serif" font-size="13"'
 
 /** Text as it may stand in an element or in an attribute. */
@@ -43,7 +45,7 @@ export interface Bar {
 /** Bars from left to right, from zero. @throws RangeError for none */
 export function barChart(title: string, bars: readonly Bar[]): string {
   if (bars.length === 0) throw new RangeError('a chart has bars')
-  const left = 16 + Math.max(...bars.map(({ label }) => label.length)) * 7
+  const left = 24 + Math.max(...bars.map(({ label }) => label.length)) * LETTER
   const room = WIDTH - left - 130
   const highest = Math.max(...bars.map(({ value }) => value)) || 1
   const parts = bars.flatMap(({ label, value, told, colour = 0 }, i) => {
@@ -51,7 +53,7 @@ export function barChart(title: string, bars: readonly Bar[]): string {
     const width = Math.max(1, (value / highest) * room)
     return [
       text(left - 8, y + 15, label, 'text-anchor="end" fill="#333333"'),
-      `<rect x="${left}" y="${y}" width="${round(width)}" height="20" rx="2" fill="${colourOf(colour)}"/>`,
+      `<rect x="${round(left)}" y="${y}" width="${round(width)}" height="20" rx="2" fill="${colourOf(colour)}"/>`,
       text(left + width + 8, y + 15, told, 'fill="#111111"'),
     ]
   })
@@ -77,7 +79,7 @@ export interface Axis {
 export function lineChart(title: string, lines: readonly Line[], x: Axis, y: Axis): string {
   const all = lines.flatMap(({ points }) => points)
   if (all.length === 0) throw new RangeError('a chart has points')
-  const [left, right, top, bottom] = [90, WIDTH - 24, 46, 316]
+  const [left, right, top, bottom] = [90, WIDTH - 24, 62, 332]
   const toX = scaled(
     x,
     all.map((point) => point.x),
@@ -96,16 +98,19 @@ export function lineChart(title: string, lines: readonly Line[], x: Axis, y: Axi
     ...y.ticks.map((tick) => mark(left, toY(tick), right, toY(tick))),
     ...y.ticks.map((tick) => text(left - 8, toY(tick) + 4, y.told(tick), 'text-anchor="end" fill="#555555"')),
     text((left + right) / 2, bottom + 38, x.label, 'text-anchor="middle" fill="#333333"'),
-    text(16, top - 4, y.label, 'fill="#333333"'),
+    text(16, top - 14, y.label, 'fill="#333333"'),
   ]
+  let legend = left
   const drawn = lines.flatMap(({ label, points }, i) => {
     const at = points.map((point) => [round(toX(point.x)), round(toY(point.y))] as const)
     const colour = colourOf(i)
+    const legendAt = legend
+    legend += 38 + label.length * LETTER
     return [
       `<polyline fill="none" stroke="${colour}" stroke-width="2" points="${at.map((each) => each.join(',')).join(' ')}"/>`,
       ...(at.length > 40 ? [] : at.map(([cx, cy]) => `<circle cx="${cx}" cy="${cy}" r="3.5" fill="${colour}"/>`)),
-      `<rect x="${left + i * 165}" y="${bottom + 50}" width="12" height="12" fill="${colour}"/>`,
-      text(left + i * 165 + 18, bottom + 60, label, 'fill="#333333"'),
+      `<rect x="${round(legendAt)}" y="${bottom + 50}" width="12" height="12" fill="${colour}"/>`,
+      text(legendAt + 18, bottom + 60, label, 'fill="#333333"'),
     ]
   })
   return page(bottom + 76, title, [...grid, ...drawn])

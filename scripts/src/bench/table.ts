@@ -21,7 +21,13 @@ export function asMarkdown({ title, head, rows, note }: Table): string {
   const line = (cells: readonly string[]): string =>
     `| ${cells.map((cell) => cell.replaceAll('|', '\\|').replaceAll('\n', ' ')).join(' | ')} |`
   const rule = `|${head.map((_, i) => (i === 0 ? '---' : '---:')).join('|')}|`
-  return [`**${title}**`, '', line(head), rule, ...rows.map(line), ...(note ? ['', note] : [])].join('\n')
+  return [
+    ...(title === '' ? [] : [`**${title}**`, '']),
+    line(head),
+    rule,
+    ...rows.map(line),
+    ...(note ? ['', note] : []),
+  ].join('\n')
 }
 
 /** What issue or contract asks for, and what a run reached. */

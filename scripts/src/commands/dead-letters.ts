@@ -144,6 +144,7 @@ async function openBox(
       }
     })
   } catch (error) {
+    if (error instanceof CommandFailure) throw error
     throw explainKafka(error, brokers) ?? error
   }
 }

@@ -167,6 +167,24 @@ describe('rates dead-letters', () => {
   })
 })
 
+describe('many dead letters', () => {
+  it('are read backwards, piece by piece', async () => {
+    const before = await countLetters()
+    const headers = { 'dead-letter-reason': 'filler' }
+    const fillers = Array.from({ length: 450 }, (_, i) => ({
+      topic: line.topics.deadLetters,
+      headers,
+      value: Buffer.from(String(i)),
+    }))
+    await line.send(fillers)
+    const { out } = await letters('list', '--reason', 'filler', '--limit', '440', '--json')
+    const ids = (JSON.parse(out) as { id: string }[]).map(({ id }) => id)
+    expect(ids).toEqual(Array.from({ length: 440 }, (_, i) => `0-${before + 449 - i}`))
+    const oldest = await letters('list', '--reason', 'not_a_batch', '--json')
+    expect((JSON.parse(oldest.out) as { id: string }[]).map(({ id }) => id)).toEqual(['0-0'])
+  })
+})
+
 describe('rates status', () => {
   it('tells what runs and how far it is', async () => {
     await settled(line)
@@ -269,7 +287,7 @@ describe('rates doctor', () => {
     await maintain(
       `create role ${role} login password 'x'`,
       `grant select on all tables in schema public to ${role}`,
-      `grant insert, update on batches to ${role}`,
+      `grant insert, update, delete on batches to ${role}`,
     )
     try {
       const { faults } = await examine({ DATABASE_URL: url.href, KAFKA_BROKERS: '127.0.0.1:1' })

@@ -142,6 +142,22 @@ describe('rates produce', () => {
     expect(await visible()).toBe(before)
   })
 
+  it('rehearses a file by its dry run, after which the same id is sent for real', async () => {
+    const before = await visible()
+    const args = ['produce', await file('rehearsed.csv', rows(5)), '--batch-id', 'rehearsed']
+    const dry = await run(served, ...args, '--dry-run')
+    expect(dry).toMatchObject({ code: 0, out: expect.stringContaining('succeeded (dry run): 5 rows in 1 chunk') })
+    expect(await visible()).toBe(before)
+    const stored = await db.query(
+      `select from price_packs p join batches b on b.no = p.batch_no where b.id = 'rehearsed'`,
+    )
+    expect(stored.rowCount).toBe(0)
+    const real = await run(served, ...args)
+    expect(real).toMatchObject({ code: 0, out: expect.stringContaining('\nsucceeded: 5 rows in 1 chunk, visible') })
+    expect(await visible()).toBe(before + 5)
+    expect((await run(served, 'show', 'rehearsed', '--dry-run')).out).toMatch(/state +succeeded \(dry run\)/)
+  })
+
   it('is cancelled by Ctrl-C half-way', async () => {
     const before = await visible()
     const { child, ended } = start(served, 'produce', '-', '--batch-id', 'stopped')

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { type OutgoingRecord } from '@rates/service/kafka'
+import { GroupInUse, setOffsets } from '@rates/service/kafka-offsets'
 import { chunkRecords, csv, testBatch, type TestBatch } from '@rates/testing/batches'
 import { settled, startLine, type Line } from '@rates/testing/line'
 import { programSettings, runRates } from '@rates/testing/program'
@@ -128,6 +129,9 @@ describe('rates rewind', () => {
       err: expect.stringContaining(`would set the offsets forward again: ${worker.name} (`),
     })
     expect(running.err).toContain('npm start -- --workers 0')
+    // The seam looks by itself, too: a worker may have started since the plan was made.
+    const { groups, topics } = line
+    await expect(setOffsets(line.kafka, groups.batches, topics.batches, new Map([[0, 0n]]))).rejects.toThrow(GroupInUse)
     await worker.stop()
     const unasked = await rewind('--to', iso(backupAt))
     expect(unasked).toMatchObject({ code: 2, err: expect.stringContaining('--yes') })

@@ -7,6 +7,7 @@ import { Command } from 'commander'
 import { explainKafka, requireBrokers, withAdmin } from '../brokers.ts'
 import { confirm } from '../confirm.ts'
 import { CommandFailure, EXIT, exitWith, usageExits } from '../exit.ts'
+import { explainPostgres } from '../explain-postgres.ts'
 import { readLastStored, type LedgerEnds } from '../last-stored.ts'
 import {
   changesOf,
@@ -130,7 +131,9 @@ async function check(
 ): Promise<number> {
   const { databaseUrl } = await findRunning('databaseUrl')
   const { replies } = topicNames(prefix)
-  const { compared, untrue } = await compareTold(kafka, admin, replies, time, databaseUrl)
+  const { compared, untrue } = await compareTold(kafka, admin, replies, time, databaseUrl).catch((error: unknown) => {
+    throw explainPostgres(error) ?? error
+  })
   if (json) console.log(JSON.stringify({ compared, untrue }))
   else {
     const rows = untrue.map(({ batchId, dryRun, told, state }) => [

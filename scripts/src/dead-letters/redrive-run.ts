@@ -1,7 +1,7 @@
 import { type KafkaSettings } from '@rates/service/kafka'
-import { isTransient } from '@rates/service/transient'
 import { confirm } from '../confirm.ts'
 import { CommandFailure, EXIT } from '../exit.ts'
+import { explainPostgres } from '../explain-postgres.ts'
 import { plural, printable } from '../text.ts'
 import { type Filter, type LetterBox } from './box.ts'
 import { type Letter, type Redrive } from './letter.ts'
@@ -88,10 +88,7 @@ async function withRedriver(how: How, work: (redriver: Redriver) => Promise<numb
   try {
     return await work(redriver)
   } catch (error) {
-    const { code, name } = error as { code?: unknown; name?: string }
-    const ofPostgres = isTransient(error) || (typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code))
-    if (error instanceof CommandFailure || name?.startsWith('KafkaJS') || !ofPostgres) throw error
-    throw new CommandFailure(EXIT.unreachable, `PostgreSQL: ${(error as Error).message}`, error)
+    throw explainPostgres(error) ?? error
   } finally {
     await redriver.close()
   }

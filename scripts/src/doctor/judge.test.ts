@@ -175,7 +175,14 @@ describe('judgeKafka', () => {
 
 describe('judgeServices', () => {
   const api = { url: 'http://a', version: '1.0.0', fault: undefined }
-  const worker: ServiceFacts = { name: 'ingest-1', url: 'http://b', ready: true, why: undefined, version: '1.0.0' }
+  const worker: ServiceFacts = {
+    name: 'ingest-1',
+    url: 'http://b',
+    ready: true,
+    why: undefined,
+    version: '1.0.0',
+    crowdedPacks: 0,
+  }
   it.each<[string, Parameters<typeof judgeServices>, string[]]>([
     ['all well', [api, [worker]], []],
     ['no API', [{ ...api, fault: 'ECONNREFUSED' }, [worker]], ['fault: API']],

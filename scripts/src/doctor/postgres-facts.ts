@@ -55,17 +55,16 @@ order by state_change limit 10`
 
 /** What ingest and the API do with each table. */
 const NEEDED: Record<string, string> = {
-  batches: 'select, insert, update',
-  batch_chunks: 'select, insert, update',
+  batches: 'select, insert, update, delete',
+  batch_chunks: 'select, insert, update, delete',
   hidden_batches: 'select, insert, delete',
-  price_packs: 'select, insert, delete',
-  outbox: 'select, insert, update',
+  price_packs: 'select, insert, update, delete',
+  outbox: 'select, insert, update, delete',
   leases: 'select, insert, update, delete',
   record_attempts: 'select, insert, update, delete',
   uploads: 'select, insert, update, delete',
   ports: 'select',
   regions: 'select',
-  compaction: 'select, update',
 }
 
 const FORBIDDEN = `

@@ -11,6 +11,8 @@ export interface ServiceFacts {
   /** Why it is not ready, in its own words. */
   why: string | undefined
   version: string | undefined
+  /** Packs of pair-months with many, as merging counted them in its last round; undefined: it does not merge. */
+  crowdedPacks: number | undefined
 }
 
 export interface ApiFacts {
@@ -29,10 +31,13 @@ export async function askService(name: string, url: string): Promise<ServiceFact
     const body = (await answer.json().catch(() => ({}))) as { error?: Record<string, { message?: string }> }
     const why = Object.entries(body.error ?? {}).map(([what, { message }]) => `${what}: ${message ?? 'fails'}`)
     const metrics = await fetch(`${url}/metrics`, { signal: signal() })
-    const version = /^rates_build_info\{[^}]*version="([^"]*)"/m.exec(await metrics.text())?.[1]
-    return { name, url, ready: answer.ok, why: answer.ok ? undefined : why.join(', '), version }
+    const text = await metrics.text()
+    const version = /^rates_build_info\{[^}]*version="([^"]*)"/m.exec(text)?.[1]
+    const crowded = /^rates_merge_crowded_packs (\d+)/m.exec(text)?.[1]
+    const crowdedPacks = crowded === undefined ? undefined : Number(crowded)
+    return { name, url, ready: answer.ok, why: answer.ok ? undefined : why.join(', '), version, crowdedPacks }
   } catch (error) {
-    return { name, url, ready: undefined, why: reasonOf(error), version: undefined }
+    return { name, url, ready: undefined, why: reasonOf(error), version: undefined, crowdedPacks: undefined }
   }
 }
 

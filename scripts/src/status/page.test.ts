@@ -7,8 +7,15 @@ const status: PlatformStatus = {
   startedAt: '2026-11-21T11:00:00.000Z',
   api: { url: 'http://127.0.0.1:8080', version: 'dev', fault: undefined },
   services: [
-    { name: 'ingest-1', url: 'http://127.0.0.1:8082', ready: true, why: undefined, version: 'dev' },
-    { name: 'ingest-2', url: 'http://127.0.0.1:8083', ready: false, why: 'postgres: away', version: 'dev' },
+    { name: 'ingest-1', url: 'http://127.0.0.1:8082', ready: true, why: undefined, version: 'dev', crowdedPacks: 17 },
+    {
+      name: 'ingest-2',
+      url: 'http://127.0.0.1:8083',
+      ready: false,
+      why: 'postgres: away',
+      version: 'dev',
+      crowdedPacks: 0,
+    },
   ],
   kafka: {
     lanes: [
@@ -31,7 +38,6 @@ const status: PlatformStatus = {
     failedInDay: 2,
     hidden: 1,
     repliesUnsent: 0,
-    unmerged: 17,
   },
   open: [],
 }
@@ -53,7 +59,7 @@ describe('describeStatus', () => {
       '  0 open, 2 failed in the last 24 h, last published acme-1, 1 000 000 rows, 1 min 0 s ago',
       '',
       'backlogs',
-      '  1 hidden, 0 replies unsent, 17 to merge, 3 dead letters',
+      '  1 hidden, 0 replies unsent, 3 dead letters, 17 packs in crowded months',
     ])
     expect(isComplete(status)).toBe(true)
   })
@@ -63,7 +69,7 @@ describe('describeStatus', () => {
     const page = describeStatus({ ...status, kafka: fault, ledger: fault, open: fault }).join('\n')
     expect(page).toContain('lanes\n  unknown: connect ECONNREFUSED')
     expect(page).toContain('batches\n  unknown: connect ECONNREFUSED\n  the open ones are unknown: ')
-    expect(page).toContain('backlogs\n  unknown')
+    expect(page).toContain('backlogs\n  17 packs in crowded months')
     for (const part of ['kafka', 'ledger'] as const) expect(isComplete({ ...status, [part]: fault })).toBe(false)
     // That nobody said where the API is does not count; that it does not answer does.
     expect(isComplete({ ...status, api: fault })).toBe(true)

@@ -81,12 +81,14 @@ const ago = (time: string, now: string): string => duration(Math.max(0, (Date.pa
 const expected = (etaAt: string | null | undefined, now: string): string =>
   etaAt ? `  done in ${duration(Math.max(0, (Date.parse(etaAt) - Date.parse(now)) / 1000))}` : ''
 
-function backlogs({ ledger, kafka }: PlatformStatus): string[] {
+function backlogs({ ledger, kafka, services }: PlatformStatus): string[] {
   const parts: string[] = []
   if (!('fault' in ledger)) {
     parts.push(`${count(ledger.hidden)} hidden`, `${count(ledger.repliesUnsent)} replies unsent`)
-    if (ledger.unmerged !== null) parts.push(`${count(ledger.unmerged)} to merge`)
   }
   if (!('fault' in kafka)) parts.push(`${count(kafka.deadLetters)} dead letters`)
+  const crowded = services.flatMap(({ crowdedPacks }) => (crowdedPacks === undefined ? [] : [crowdedPacks]))
+  // Only the one that holds the lease counts.
+  if (crowded.length > 0) parts.push(`${count(Math.max(...crowded))} packs in crowded months`)
   return ['backlogs', `  ${parts.join(', ') || 'unknown'}`]
 }

@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { type Reply } from '@rates/core/batch'
-import { chunkRecords, csv, sha256Hex, testBatch } from '@rates/testing/batches'
+import { chunkRecords, csv, sha256Hex, testBatch, type TestBatch } from '@rates/testing/batches'
 import { eventually } from '@rates/testing/eventually'
+import { expectInvariants, type Sent } from '@rates/testing/invariants'
 import {
   backlog,
   factsOf,
   leftovers,
-  settled,
   seenReply,
   startLine,
   succeeded,
@@ -22,6 +22,12 @@ let line: Line
 let teamTopic: string
 let team: Watched
 let stopWorkers: () => Promise<void>
+/** Everything that the tests have sent, and what has to have become of it in the end. */
+const sent: Sent[] = []
+const accept = (batch: TestBatch, end: Omit<Sent, 'batch'> = {}): TestBatch => {
+  sent.push({ batch, ...end })
+  return batch
+}
 
 beforeAll(async () => {
   line = await startLine()
@@ -61,7 +67,7 @@ const whole = (batch: { id: string; lines: string[] }, more: Record<string, stri
 
 describe('chunks that come otherwise than they were cut', () => {
   it('are one batch in any order', async () => {
-    const batch = testBatch(2_000)
+    const batch = accept(testBatch(2_000))
     const records = await chunkRecords(line.topics.bulk, { batchId: batch.id }, batch.lines, {
       chunks: 7,
       total: 'last',
@@ -73,7 +79,7 @@ describe('chunks that come otherwise than they were cut', () => {
   })
 
   it('are applied once, however often they come before the end', async () => {
-    const batch = testBatch(900)
+    const batch = accept(testBatch(900))
     const [first, second, third] = await chunkRecords(line.topics.batches, { batchId: batch.id }, batch.lines, {
       chunks: 3,
     })
@@ -87,7 +93,7 @@ describe('chunks that come otherwise than they were cut', () => {
   })
 
   it('are complete once one is sent again that tells how many there are', async () => {
-    const batch = testBatch(200)
+    const batch = accept(testBatch(200))
     const untold = await chunkRecords(line.topics.batches, { batchId: batch.id }, batch.lines, {
       chunks: 2,
       total: 'none',
@@ -106,7 +112,7 @@ describe('chunks that come otherwise than they were cut', () => {
   })
 
   it('interleave with those of other batches', async () => {
-    const batches = Array.from({ length: 6 }, () => testBatch(600))
+    const batches = Array.from({ length: 6 }, () => accept(testBatch(600)))
     const all = await Promise.all(
       batches.map(({ id, lines }) => chunkRecords(line.topics.batches, { batchId: id }, lines, { chunks: 4 })),
     )
@@ -119,7 +125,7 @@ describe('chunks that come otherwise than they were cut', () => {
 
 describe('a whole batch that is sent once more', () => {
   it.each(['in one record', 'in three chunks'])('%s gets its stored reply again: same id, same bytes', async (how) => {
-    const batch = testBatch(300)
+    const batch = accept(testBatch(300))
     const records =
       how === 'in one record'
         ? [whole(batch)]
@@ -167,7 +173,7 @@ describe('a whole batch that is sent once more', () => {
   })
 
   it('after it failed is told so again, and nothing of it becomes visible', async () => {
-    const batch = testBatch(20)
+    const batch = accept(testBatch(20), { state: 'failed', error: 'rejected_rows' })
     batch.lines[7] = batch.lines[7]!.replace(/^...../, 'XXXXX')
     await line.send([whole(batch)])
     await line.reply(batch.id)
@@ -212,10 +218,11 @@ describe('the same id with something else', () => {
       expect(conflict.error!.message).toContain(sha256Hex(csv(sent)))
     }
     expect(await line.replies(batch.id)).toEqual([])
+    accept(batch, { requests: ['id_conflict'], replies })
   })
 
   it('another total, or a chunk past the total, changes nothing and the batch goes on', async () => {
-    const batch = testBatch(400)
+    const batch = accept(testBatch(400), { requests: ['id_conflict', 'id_conflict'] })
     const records = await chunkRecords(line.topics.batches, { batchId: batch.id }, batch.lines, { chunks: 4 })
     await line.send(records.slice(0, 3))
     await quiet()
@@ -240,7 +247,7 @@ describe('the same id with something else', () => {
   })
 
   it('a batch that cannot be read does not end the one that is loading', async () => {
-    const batch = testBatch(200)
+    const batch = accept(testBatch(200), { requests: ['id_conflict'] })
     const [first, second] = await chunkRecords(line.topics.batches, { batchId: batch.id }, batch.lines, { chunks: 2 })
     await line.send([first!])
     await quiet()
@@ -267,8 +274,8 @@ async function forgetOffsets(): Promise<void> {
 
 describe('a group that reads everything again', () => {
   it('applies nothing twice and answers nobody a second time', async () => {
-    const unreadable = testBatch(1)
-    const cancelled = testBatch(10)
+    const unreadable = accept(testBatch(1), { state: 'failed', error: 'unreadable' })
+    const cancelled = accept(testBatch(10), { state: 'cancelled', error: 'cancelled' })
     await line.send([
       {
         topic: line.topics.batches,
@@ -281,7 +288,7 @@ describe('a group that reads everything again', () => {
     await line.reply(unreadable.id)
     await line.reply(cancelled.id)
     await line.reply('odd')
-    await settled(line)
+    await expectInvariants(line, sent)
     await stopWorkers()
     const before = await ledger()
     const outbox = `select jsonb_agg(to_jsonb(o) order by no) as all from outbox o`
@@ -295,5 +302,6 @@ describe('a group that reads everything again', () => {
     const withoutTime = (rows: unknown) =>
       JSON.parse(JSON.stringify(rows, (key, value: unknown) => (key === 'sent_at' ? undefined : value))) as unknown
     expect(withoutTime((await line.pool.query(outbox)).rows)).toEqual(withoutTime(repliesBefore))
+    await expectInvariants(line, sent)
   })
 })

@@ -11,6 +11,8 @@ export const settings = z.object({
   WORKER_NAME: z.string().min(1).max(100).default(os.hostname()),
   /** A batch whose chunks stay away this long, on record time, fails as incomplete. */
   CHUNK_TIMEOUT_SECONDS: setting.number(1, 7 * 24 * 3600, 900),
+  /** Chunks of a batch that are stored in one transaction, at most. */
+  CHUNKS_TOGETHER: setting.number(1, 16, 4),
   /** Topics that senders may name in `reply-to`, comma separated. */
   REPLY_TOPICS: setting.list.default([]),
   /** How long the chunk in hand may take after SIGTERM. */

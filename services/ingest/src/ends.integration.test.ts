@@ -13,6 +13,7 @@ import {
   type Line,
   type Watched,
 } from '@rates/testing/line'
+import { holdPacks } from '@rates/testing/workers'
 import { startTestWorker } from './test-worker.ts'
 
 // The ends that a batch may come to besides all rows being good (design rules 3, 5 and 10, and the wire).
@@ -104,6 +105,42 @@ describe('a deadline that passed', () => {
     const reply = await line.reply(batch.id)
     expect(reply.error).toMatchObject({ code: 'deadline_passed' })
     expect(Date.parse(reply.finishedAt)).toBeGreaterThan(Date.parse(deadline))
+  })
+
+  it('fails a batch whose last chunk came in time and was stored too late', async () => {
+    const batch = accept(testBatch(20), { state: 'failed', error: 'deadline_passed' })
+    const deadline = new Date(Date.now() + 1_500).toISOString()
+    const [first, last] = await chunked(batch, 2, { deadline })
+    await line.send([first!])
+    await open(batch.id)
+    const packs = await holdPacks(line)
+    await line.send([last!])
+    await packs.waiting(1)
+    await eventually(() => Promise.resolve(Date.now() > Date.parse(deadline)))
+    await packs.release()
+    await line.reply(batch.id)
+    expect(await factsOf(line, batch)).toMatchObject({ state: 'failed', error: 'deadline_passed', visible: 'nothing' })
+  })
+
+  it('that is still to come changes nothing', async () => {
+    const batch = accept(testBatch(30))
+    const deadline = new Date(Date.now() + 60_000).toISOString()
+    await line.send(await chunked(batch, 3, { deadline }))
+    await line.reply(batch.id)
+    expect(await factsOf(line, batch)).toEqual(succeeded(batch))
+  })
+
+  it('goes on loading if the sender only wants it noted, however late the rest comes', async () => {
+    const batch = accept(testBatch(30))
+    const deadline = new Date(Date.now() + 200).toISOString()
+    const [first, ...rest] = await chunked(batch, 3, { deadline, onDeadline: 'flag' })
+    await line.send([first!])
+    await open(batch.id)
+    await eventually(() => Promise.resolve(Date.now() > Date.parse(deadline) + 300))
+    await line.send(rest)
+    const reply = await line.reply(batch.id)
+    expect(Date.parse(reply.finishedAt)).toBeGreaterThan(Date.parse(deadline))
+    expect(await factsOf(line, batch)).toEqual(succeeded(batch))
   })
 
   it('is only noted if the sender says so', async () => {

@@ -8,21 +8,20 @@ import { endEarly, endEarlyIn } from '@rates/service/ledger/end-early'
 import { CANCELLED } from '@rates/service/ledger/cancel'
 import { enqueueReply, replyTopic, type ReplySettings } from '@rates/service/ledger/finish'
 import { openBatch, type LedgerBatch } from '@rates/service/ledger/open'
-import { packErrors } from '@rates/service/ledger/row-errors'
 import { type Logger } from '@rates/service/log'
-import { RssSampler } from '@rates/service/memory'
 import { withTransaction } from '@rates/service/postgres'
 import type pg from 'pg'
 import { countAttempt, forgetAttempts, MAX_ATTEMPTS } from './attempts.ts'
 import { type Catalog } from './catalog.ts'
+import { ChunkReader } from './chunk-reader.ts'
 import { relate } from './conflict.ts'
 import { refusal, sendDeadLetter } from './dead-letters.ts'
-import { parseChunk, readRecord, type DeadLetter, type IncomingChunk, type UnreadableBatch } from './incoming.ts'
+import { readRecord, type DeadLetter, type IncomingChunk, type UnreadableBatch } from './incoming.ts'
 import { type IngestMetrics } from './metrics.ts'
 import { isComplete, publish } from './publish.ts'
-import { untilDone } from './retry.ts'
+import { untilDone, type Retry } from './retry.ts'
 import { refuseRevert, revertByRecord } from './revert-record.ts'
-import { noteTotal, storeChunk, type ChunkRow } from './store-chunk.ts'
+import { noteTotal, storeChunks } from './store-chunk.ts'
 import { storeSmall, verdictOf } from './store-small.ts'
 
 export interface IngestDeps {
@@ -43,20 +42,25 @@ export interface IngestDeps {
  * aside. Resolves when the record need not come again. Knows nothing of Kafka but the record and the producer.
  */
 export class RecordIngester {
+  readonly packer = new Packer()
+  readonly reader: ChunkReader
+  readonly deps: IngestDeps
   private readonly rows = new RowBuffer()
-  private readonly packer = new Packer()
-  private readonly memory = new RssSampler()
-  private readonly deps: IngestDeps
 
   constructor(deps: IngestDeps) {
     this.deps = deps
+    this.reader = new ChunkReader(deps.catalog, deps.worker)
+  }
+
+  /** Steps that are done again after faults that pass, until the signal aborts. */
+  retryUntil(signal: AbortSignal): Retry {
+    const { log, metrics } = this.deps
+    return (what, work) => untilDone(what, signal, log, (reason) => metrics.retries.inc({ stage: what, reason }), work)
   }
 
   /** @throws Stopped; anything else is a bug, or a fault that waiting does not mend */
   async ingest(record: IncomingRecord, { signal, suspect }: RecordContext): Promise<void> {
-    const retry = <T>(what: string, work: () => Promise<T>): Promise<T> =>
-      untilDone(what, signal, this.deps.log, (reason) => this.deps.metrics.retries.inc({ stage: what, reason }), work)
-
+    const retry = this.retryUntil(signal)
     if (signal.aborted) throw new Stopped() // it waited for its turn meanwhile
     const attempt = suspect ? await retry('attempt', () => countAttempt(this.deps.pool, record)) : 1
     if (attempt > 1) this.deps.log.warn({ ...placeOf(record), attempt }, 'a record comes again')
@@ -82,19 +86,19 @@ export class RecordIngester {
     record: IncomingRecord,
     incoming: IncomingChunk,
     attempt: number,
-    retry: <T>(what: string, work: () => Promise<T>) => Promise<T>,
+    retry: Retry,
   ): Promise<void> {
     const { pool, metrics, replies } = this.deps
     const { batch: headers } = incoming
     const takenAt = new Date()
     const stopTimer = metrics.chunkSeconds.startTimer()
 
-    const refused = await retry('parse', () => this.parse(incoming))
+    const refused = await retry('parse', () => this.reader.parse(incoming, this.rows))
     if (refused) return retry('dead-letter', () => this.refuse(record, refused))
     failpoint('parsed')
-    const chunk = await this.chunkRow(record, incoming, attempt, takenAt)
+    const chunk = await this.reader.chunkRow(record, incoming, this.rows, attempt, takenAt)
     const verdict = verdictOf(this.rows, chunk.digest)
-    const encode = (no: bigint) => this.packer.encode(this.rows, this.deps.catalog.ports, no)
+    const encode = (no: bigint) => this.packer.encode([this.rows], this.deps.catalog.ports, no)
 
     const allowed = headers.replyTo === undefined || replies.allowed.includes(headers.replyTo)
     if (incoming.total === 1 && allowed && headers.replaces === undefined && headers.deadline === undefined) {
@@ -128,7 +132,7 @@ export class RecordIngester {
     if (relation.kind === 'new') {
       failpoint('before-chunk')
       const pack = batch.dryRun ? undefined : () => encode(batch.no)
-      const stored = await retry('store', () => storeChunk(pool, batch.no, chunk, pack))
+      const stored = await retry('store', () => storeChunks(pool, batch.no, [chunk], pack))
       if (stored === 'stored') {
         stopTimer()
         metrics.stored(chunk)
@@ -139,51 +143,17 @@ export class RecordIngester {
       const total = incoming.total
       await retry('total', () => noteTotal(pool, batch.no, incoming.chunk, total))
     }
-    if (await retry('publish', () => isComplete(pool, batch.no))) {
-      failpoint('before-publish')
-      const published = await retry('publish', () => publish(pool, batch.no, replies))
-      failpoint('after-publish')
-      if (published) this.ended(batch.id, published.verdict.state, published.verdict.rows.accepted, record)
-    }
+    await this.publishIfComplete(batch, record, retry)
   }
 
-  /** Parses into the row buffer; an unknown port is believed only once the catalogue was looked at again. */
-  private async parse(incoming: IncomingChunk): Promise<DeadLetter | undefined> {
-    const { catalog } = this.deps
-    const refused = parseChunk(incoming, this.rows, catalog.ports)
-    const unknownPort = this.rows.rejections.some(({ rule }) => rule === 'unknown_port')
-    if (refused || !unknownPort || !(await catalog.refresh())) return refused
-    return parseChunk(incoming, this.rows, catalog.ports)
-  }
-
-  private async chunkRow(
-    record: IncomingRecord,
-    incoming: IncomingChunk | UnreadableBatch,
-    attempt: number,
-    takenAt: Date,
-  ): Promise<ChunkRow> {
-    const { rows } = this
-    const rejected = rows.rejections.length
-    return {
-      chunk: incoming.chunk,
-      total: incoming.total ?? null,
-      progress: (incoming.kind === 'chunk' && incoming.progress) || null,
-      rows: rows.rows,
-      rejected,
-      rules: rejected > 0 ? rows.rules() : null,
-      errors: rejected > 0 ? await packErrors(rows.rejections) : null,
-      sha256: incoming.sha256,
-      digest: rows.digest.bytes(),
-      topic: record.topic,
-      partition: record.partition,
-      offset: record.offset,
-      recordTime: new Date(record.timestamp),
-      bytes: incoming.bytes,
-      worker: this.deps.worker,
-      peakMemory: this.memory.read(),
-      attempt,
-      takenAt,
-    }
+  /** Tried after every chunk, before its offset is committed. */
+  async publishIfComplete(batch: LedgerBatch, record: IncomingRecord, retry: Retry): Promise<void> {
+    const { pool, replies } = this.deps
+    if (!(await retry('publish', () => isComplete(pool, batch.no)))) return
+    failpoint('before-publish')
+    const published = await retry('publish', () => publish(pool, batch.no, replies))
+    failpoint('after-publish')
+    if (published) this.ended(batch.id, published.verdict.state, published.verdict.rows.accepted, record)
   }
 
   /** In one transaction: a batch that nobody knows yet is never open, or a chunk of it could slip in. */
@@ -210,7 +180,7 @@ export class RecordIngester {
     const { pool, replies } = this.deps
     const { batch: headers, message } = read
     this.rows.reset()
-    const chunk = await this.chunkRow(record, read, attempt, new Date())
+    const chunk = await this.reader.chunkRow(record, read, this.rows, attempt, new Date())
     const error = { code: 'unreadable', message } as const
     const verdict = { ...verdictOf(this.rows, chunk.digest), state: 'failed', error, digest: null } as const
     if (await storeSmall(pool, headers, chunk, verdict, undefined, replies)) {

@@ -1,11 +1,13 @@
 import { describe, expect, it } from '@jest/globals'
 import { chunkRecords, csv, testBatch, type TestBatch } from '@rates/testing/batches'
 import { eventually } from '@rates/testing/eventually'
-import { backlog, factsOf, settled, startLine, succeeded, visible, type Line } from '@rates/testing/line'
+import { expectInvariants } from '@rates/testing/invariants'
+import { backlog, factsOf, startLine, visible, type Line } from '@rates/testing/line'
+import { observe } from '@rates/testing/observer'
 import { holdPacks, startWorkerProcess } from '@rates/testing/workers'
 
 // Every test has a line of its own, and most of its time is the wait for a dead worker's session to end (6 s): they run
-// at the same time, hence in one block, the longest first.
+// at the same time, hence in one block, the longest first. test/e2e kills at every failpoint there is.
 
 async function onLine(partitions: number, work: (line: Line) => Promise<void>): Promise<void> {
   const line = await startLine({ partitions })
@@ -19,11 +21,13 @@ async function onLine(partitions: number, work: (line: Line) => Promise<void>): 
 const sendBulk = async (line: Line, batch: TestBatch, chunks: number): Promise<void> =>
   line.send(await chunkRecords(line.topics.bulk, { batchId: batch.id }, batch.lines, { chunks, total: 'last' }))
 
+/** Each chunk in a transaction of its own, so that they can be counted. */
+const oneByOne = { CHUNKS_TOGETHER: '1' }
+
 /** Everything was read, the batch is as it should be, and nothing is left. */
 async function expectWhole(line: Line, batch: TestBatch): Promise<void> {
   await line.reply(batch.id, 40_000)
-  await settled(line)
-  expect(await factsOf(line, batch)).toEqual(succeeded(batch))
+  await expectInvariants(line, [{ batch }])
 }
 
 async function chunksBy(line: Line): Promise<Record<string, number>> {
@@ -49,15 +53,8 @@ describe('a worker', () => {
         }
         await startWorkerProcess(line)
         await line.reply(after.id, 40_000)
-        await settled(line)
-        expect(await factsOf(line, before)).toEqual(succeeded(before))
-        expect(await factsOf(line, after)).toEqual(succeeded(after))
-        expect(await factsOf(line, poison)).toMatchObject({
-          state: 'failed',
-          error: 'internal_error',
-          visible: 'nothing',
-          replies: [`${poison.id}/failed`],
-        })
+        const failed = { batch: poison, state: 'failed', error: 'internal_error' } as const
+        await expectInvariants(line, [{ batch: before }, failed, { batch: after }])
         const [letter, ...others] = await line.deadLetters()
         expect(others).toEqual([])
         expect(Object.fromEntries(letter!.headers)).toMatchObject({
@@ -73,14 +70,17 @@ describe('a worker', () => {
   it.concurrent('killed in the middle of a batch: the other one finishes it', () =>
     onLine(4, async (line) => {
       const [doomed, other] = await Promise.all([
-        startWorkerProcess(line, { FAILPOINTS: 'after-chunk@2' }),
-        startWorkerProcess(line),
+        startWorkerProcess(line, { FAILPOINTS: 'after-chunk@2', ...oneByOne }),
+        startWorkerProcess(line, oneByOne),
       ])
       await Promise.all([doomed.said('partitions assigned'), other.said('partitions assigned')])
       const batch = testBatch(12_000)
+      const observer = await observe(line, [{ batch }], { everyMilliseconds: 20 })
       await sendBulk(line, batch, 12)
       expect(await doomed.exited).toEqual({ code: null, signal: 'SIGKILL' })
-      await expectWhole(line, batch)
+      await line.reply(batch.id, 40_000)
+      await observer.sampled()
+      await expectInvariants(line, [{ batch }], { observation: await observer.stop() })
       expect(await chunksBy(line)).toEqual({ [doomed.name]: 2, [other.name]: 10 })
     }),
   )
@@ -147,7 +147,8 @@ describe('a worker', () => {
     'told to stop, finishes the chunk in hand, commits its offset and takes no other; the rest goes elsewhere',
     () =>
       onLine(2, async (line) => {
-        const [leaving, other] = await Promise.all([startWorkerProcess(line), startWorkerProcess(line)])
+        const workers = [startWorkerProcess(line, oneByOne), startWorkerProcess(line, oneByOne)] as const
+        const [leaving, other] = await Promise.all(workers)
         await Promise.all([leaving.said('partitions assigned'), other.said('partitions assigned')])
         const packs = await holdPacks(line)
         const batch = testBatch(8_000)

@@ -1,5 +1,5 @@
 import { CROWD } from '@rates/core/merge-plan'
-import { BrokenPack } from '@rates/core/stored-pack'
+import { BrokenPack } from '@rates/core/stored-packs'
 import { type Logger } from '@rates/service/log'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type pg from 'pg'

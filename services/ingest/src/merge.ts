@@ -1,6 +1,7 @@
 import { mergePacks } from '@rates/core/merge-packs'
 import { FULL_PRICES, MERGED_PRICES, planMerges } from '@rates/core/merge-plan'
-import { type StoredPack } from '@rates/core/stored-pack'
+import { PackWriter } from '@rates/core/pack-writer'
+import { type StoredPacks } from '@rates/core/stored-packs'
 import { failpoint } from '@rates/service/failpoints'
 import { insertPacks, removePacks } from '@rates/service/ledger/copy-packs'
 import { withTransaction } from '@rates/service/postgres'
@@ -35,7 +36,7 @@ export const LARGE_ROWS = 32_767
 
 /** What one transaction may take on: it lasts some tenths of a second, and its packs some megabytes of memory. */
 const STEP_PACKS = 6_000
-const STEP_PRICES = 400_000
+const STEP_PRICES = 250_000
 
 interface Candidate {
   i: number
@@ -112,15 +113,10 @@ async function mergeIn(
     held.map(({ ctid }) => ctid),
   )
   const alone = new Set(held.map(({ together }) => together).filter((together) => together > 0))
-  const merged = together(packs, alone)
+  const merged = mergeTogether(packs, alone)
   await insertPacks(client, merged)
   failpoint('inside-merge')
-  return {
-    removed: packs.length,
-    written: merged.length,
-    prices: merged.reduce((all, { size }) => all + size, 0),
-    done,
-  }
+  return { removed: packs.length, written: merged.packs, prices: merged.prices, done }
 }
 
 /** The packs that are worth merging, as far as a step goes. */
@@ -167,26 +163,30 @@ async function hold(client: pg.ClientBase, chosen: readonly Candidate[]): Promis
 }
 
 /** Merges packs by pair and month, a large batch's by themselves, into packs that are not too large. */
-function together(packs: readonly StoredPack[], alone: ReadonlySet<number>): StoredPack[] {
-  const groups = Map.groupBy(packs, ({ orig, dest, month, parts }) => {
-    const no = parts[0]!.batchNo
-    const own = alone.has(no) && parts.every((part) => part.batchNo === no)
-    return `${orig} ${dest} ${month} ${own ? no : ''}`
-  })
-  return [...groups.values()].flatMap((group) => {
-    const merged: StoredPack[] = []
-    let some: StoredPack[] = []
+function mergeTogether(packs: StoredPacks, alone: ReadonlySet<number>): PackWriter {
+  const { orig, dest, month, batchNo, size, merged } = packs
+  const groups = new Map<string, number[]>()
+  for (let pack = 0; pack < packs.length; pack++) {
+    const own = !merged[pack] && alone.has(batchNo[pack]!)
+    const key = `${orig[pack]} ${dest[pack]} ${month[pack]} ${own ? batchNo[pack] : ''}`
+    const group = groups.get(key)
+    if (group) group.push(pack)
+    else groups.set(key, [pack])
+  }
+  const writer = new PackWriter()
+  for (const group of groups.values()) {
+    let some: number[] = []
     let prices = 0
-    for (const pack of group.sort((a, b) => a.size - b.size)) {
-      if (prices + pack.size > MERGED_PRICES) {
-        merged.push(mergePacks(some))
+    for (const pack of group.sort((a, b) => size[a]! - size[b]!)) {
+      if (prices + size[pack]! > MERGED_PRICES) {
+        mergePacks(packs, some, writer)
         some = []
         prices = 0
       }
       some.push(pack)
-      prices += pack.size
+      prices += size[pack]!
     }
-    merged.push(mergePacks(some))
-    return merged
-  })
+    mergePacks(packs, some, writer)
+  }
+  return writer
 }

@@ -43,10 +43,14 @@ where batches is null and batch_no between (select min(u) from unnest($1::bigint
 union all
 select u::float8 from unnest($1::bigint[]) u where exists (select from price_packs where batches @> array[u])`
 
-/** A reply that was not sent yet keeps its batch. Held `for update`, so that nobody brings one back meanwhile. */
+/**
+ * A reply keeps its batch until it was sent, and as long as its record may come again: a `control: revert` of last week
+ * must find its reply, though the batch is much older. Held `for update`, so that nobody brings one back meanwhile.
+ */
 const HOLD = `
 select no from batches b where no = any($1) and state <> 'open' and ${GONE}
-  and not exists (select from outbox o where o.batch_id = b.id and o.sent_at is null)
+  and not exists (select from outbox o where o.batch_id = b.id
+    and (o.sent_at is null or o.created_at > clock_timestamp() - make_interval(secs => $2)))
 order by no for update skip locked`
 
 /** A dry run and the batch that has its id have replies of their own, which their ids tell. */
@@ -130,7 +134,11 @@ export class LedgerRetention {
 
   private async forget(batches: number[]): Promise<number> {
     const count = await withTransaction(this.pool, async (client) => {
-      const held = await client.query<{ no: bigint }>({ name: 'ledger-hold', text: HOLD, values: [batches] })
+      const held = await client.query<{ no: bigint }>({
+        name: 'ledger-hold',
+        text: HOLD,
+        values: [batches, this.days * 86_400],
+      })
       const numbers = held.rows.map(({ no }) => no)
       if (numbers.length === 0) return 0
       await client.query(REPLIES, [numbers])

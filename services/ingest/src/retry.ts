@@ -6,6 +6,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 const FIRST_MILLISECONDS = 100
 const LONGEST_MILLISECONDS = 5_000
 
+/** Does a step until it succeeds, as untilDone does. */
+export type Retry = <T>(what: string, work: () => Promise<T>) => Promise<T>
+
 /**
  * Does the work until it succeeds, as long as its faults are known to pass; any other fault is thrown. The answer to a
  * COMMIT may be lost: the work is done again then, so it has to find by itself, in the ledger, what it did before.

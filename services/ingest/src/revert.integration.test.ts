@@ -17,13 +17,14 @@ import {
   type SeenReply,
   type Watched,
 } from '@rates/testing/line'
+import { refuseRevert, revertByRecord } from './revert-record.ts'
 import { startTestWorker } from './test-worker.ts'
 
 let line: Line
 let teamTopic: string
 let team: Watched
 let workers: { stop(): Promise<void> }[]
-const settings = (): Record<string, string> => ({ REPLY_TOPICS: teamTopic, COMPACT_AFTER_SECONDS: '0' })
+const settings = (): Record<string, string> => ({ REPLY_TOPICS: teamTopic, COMPACT_AFTER_SECONDS: '0' }) // all is merged soon
 const startWorkers = async (): Promise<void> => {
   workers = await Promise.all([startTestWorker(line, settings()), startTestWorker(line, settings())])
 }
@@ -66,10 +67,12 @@ async function request(id: string, more: { dryRun?: boolean; correlationId?: str
   await requestRevert(line.producer, line.topics, { batchId: id, ...more })
   return eventually(async () => (await line.replies(id))[before], { within: 20_000, what: `the answer for ${id}` })
 }
-const ledgerOf = async (id: string): Promise<{ state: string; replacedBy: string | null; hidden: boolean }> =>
+const ledgerOf = async (
+  id: string,
+): Promise<{ state: string; replacedBy: string | null; hiddenAt: Date; hidden: boolean }> =>
   (
     await line.pool.query(
-      `select state, replaced_by as "replacedBy", exists (select from hidden_batches where batch_no = no) as hidden
+      `select state, replaced_by as "replacedBy", hidden_at as "hiddenAt", exists (select from hidden_batches where batch_no = no) as hidden
        from batches where id = $1 and not dry_run`,
       [id],
     )
@@ -112,9 +115,7 @@ describe('control: revert', () => {
     const batch = await load(testBatch(300), { source: 'acme' })
     const { id, reply } = await request(batch.id, { correlationId: 'r-1' })
     expect(id).toMatch(new RegExp(`^${batch.id}/revert/${line.topics.batches}-\\d-\\d+$`))
-    const { hiddenAt } = (
-      await line.pool.query<{ hiddenAt: Date }>('select hidden_at as "hiddenAt" from batches where id = $1', [batch.id])
-    ).rows[0]!
+    const { hiddenAt } = await ledgerOf(batch.id)
     expect(reply).toMatchObject({
       replyId: id,
       batchId: batch.id,
@@ -186,12 +187,30 @@ describe('control: revert', () => {
     const { id, reply } = await request(dry.id, { dryRun: true })
     expect(id).toContain(`${dry.id}/dry-run/revert/`)
     expect(reply).toMatchObject({ state: 'revert_refused', dryRun: true, error: { code: 'dry_run' } })
-    expect(await visible(line, old)).toBe('all')
-    expect(await visible(line, successor!)).toBe('all')
+    for (const each of [old, successor!]) expect(await visible(line, each)).toBe('all')
     expect((await ledgerOf(loading.id)).state).toBe('open')
     expect(await cancel(line.pool, loading.id, false, { replies: line.topics.replies, allowed: [] })).toEqual({
       kind: 'cancelled',
     })
+  })
+
+  it('that ended its workers is refused, unless one of them had answered', async () => {
+    const replies = { replies: line.topics.replies, allowed: [] }
+    const record = { topic: 'lane', partition: 0, offset: 7n, timestamp: Date.now(), headers: new Map(), value: null }
+    const poisoned = await load(testBatch(5))
+    const refused = await refuseRevert(line.pool, record, { batchId: poisoned.id }, 'it ended 3 workers', replies)
+    expect(refused).toMatchObject({ state: 'revert_refused', error: { code: 'internal_error' } })
+    const within7Days = { windowDays: 7, replies }
+    expect(await revertByRecord(line.pool, record, { batchId: poisoned.id }, within7Days)).toBeUndefined()
+    expect(await visible(line, poisoned)).toBe('all')
+
+    const answered = await load(testBatch(5))
+    // Two workers have it at once; only one of them reverts and answers.
+    const both = [1, 2].map(() => revertByRecord(line.pool, record, { batchId: answered.id }, within7Days))
+    expect((await Promise.all(both)).filter((reply) => reply?.state === 'reverted')).toHaveLength(1)
+    expect(await refuseRevert(line.pool, record, { batchId: answered.id }, 'late', replies)).toBeUndefined()
+    await settled(line)
+    expect((await factsOf(line, answered)).replied).toEqual(['succeeded', 'reverted'])
   })
 
   it('has no effect a second time: not by a replay of the topics, whatever became of the batch since', async () => {
@@ -216,8 +235,7 @@ describe('control: revert', () => {
     await startWorkers()
     await settled(line)
     expect(await replies()).toEqual(before)
-    expect(await visible(line, late)).toBe('all')
-    expect(await visible(line, next)).toBe('all')
+    for (const each of [late, next]) expect(await visible(line, each)).toBe('all')
     expect([(await ledgerOf(a!.id)).state, (await ledgerOf(b!.id)).state]).toEqual(['replaced', 'reverted'])
   })
 })
@@ -231,7 +249,7 @@ describe('reverting', () => {
     expect(await revert(c!.id)).toMatchObject({ kind: 'reverted', before: false, shown: b!.id })
     expect(await states()).toEqual(['replaced', 'succeeded', 'reverted'])
     expect(await visible(line, b!)).toBe('all')
-    expect(await ledgerOf(b!.id)).toEqual({ state: 'succeeded', replacedBy: null, hidden: false })
+    expect(await ledgerOf(b!.id)).toMatchObject({ state: 'succeeded', replacedBy: null, hiddenAt: null, hidden: false })
     expect(await revert(b!.id)).toMatchObject({ kind: 'reverted', shown: a!.id })
     expect(await visible(line, a!)).toBe('all')
     expect(await revert(b!.id)).toMatchObject({ kind: 'reverted', before: true, shown: null })
@@ -291,6 +309,31 @@ describe('reverting', () => {
       reader.release()
     }
     expect([...seen].sort()).toEqual(['new', 'old'])
+  })
+
+  it('takes a batch out of the packs that it was merged into, whichever way it is hidden', async () => {
+    const first = await load(testBatch(1_000))
+    const month = first.month
+    const others: TestBatch[] = []
+    for (let i = 0; i < 11; i++) others.push(await load(testBatch(1_000, { month })))
+    const [reverted, replaced, ...rest] = others as [TestBatch, TestBatch, ...TestBatch[]]
+    const merged = async (ids: readonly string[]): Promise<number> => {
+      const { rows } = await line.pool.query<{ n: number }>(
+        `select count(distinct b.id)::int as n from batches b join price_packs p on p.batches @> array[b.no] where b.id = any($1)`,
+        [ids],
+      )
+      return rows[0]!.n
+    }
+    const all = [first, ...others].map(({ id }) => id)
+    await eventually(async () => (await merged(all)) === all.length, { within: 20_000, what: 'all being merged' })
+    const shown = (...batches: TestBatch[]) => visible(line, { ...first, lines: batches.flatMap(({ lines }) => lines) })
+    expect(await shown(first, ...others)).toBe('all')
+    await request(reverted.id)
+    const next = await load(testBatch(900, { month }), { replaces: replaced.id })
+    expect(await merged([reverted.id, replaced.id])).toBe(0)
+    expect(await shown(first, next, ...rest)).toBe('all')
+    await revert(next.id)
+    expect(await shown(first, replaced, ...rest)).toBe('all')
   })
 
   it('by many at once happens once', async () => {
@@ -356,8 +399,4 @@ describe('reverting', () => {
 
 describe('in the end', () => {
   it('everything was read and nothing is left', () => settled(line))
-  it('a batch that was not touched is as it was', async () => {
-    const batch = await load(testBatch(10))
-    expect(await factsOf(line, batch)).toEqual(succeeded(batch))
-  })
 })

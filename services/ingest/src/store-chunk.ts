@@ -1,4 +1,4 @@
-import { PACK_COLUMNS, type EncodedPacks } from '@rates/core/pack'
+import { PACK_COLUMNS } from '@rates/core/pack'
 import { failpoint } from '@rates/service/failpoints'
 import { withTransaction } from '@rates/service/postgres'
 import type pg from 'pg'
@@ -73,55 +73,56 @@ export async function noteTotal(pool: pg.Pool, batchNo: bigint, chunk: number, t
 
 const COPY_PACKS = `copy price_packs (${PACK_COLUMNS}) from stdin (format binary)`
 
-/** Slices of what COPY is fed with, so that the socket's buffer stays small beside the packs. */
-const SLICE = 256 << 10
+/** A piece as large as this is not kept by a socket when it says that it has room: it has been handed to the kernel. */
+const FLUSHED = 128 << 10
 
-export async function copyPacks(client: pg.ClientBase, packs: EncodedPacks): Promise<void> {
+/** Writes packs, piece by piece as Packer.encode() makes them. */
+export async function copyPacks(client: pg.ClientBase, pieces: Iterable<Uint8Array>): Promise<void> {
   const stream = client.query(copyFrom(COPY_PACKS))
-  await new Promise<void>((resolve, reject) => {
-    stream.once('error', reject)
-    stream.once('finish', resolve)
-    let at = 0
-    const write = (): void => {
-      while (at < packs.copy.length) {
-        const slice = packs.copy.subarray(at, at + SLICE)
-        at += slice.length
-        // pg keeps the view until it is sent; the packer's memory is not reused before this promise is settled.
-        if (!stream.write(Buffer.from(slice.buffer, slice.byteOffset, slice.length))) {
-          stream.once('drain', write)
-          return
-        }
-      }
-      stream.end()
-    }
-    write()
-  })
+  const failed = new Promise<never>((_, reject) => stream.once('error', reject))
+  failed.catch(() => undefined)
+  for (const piece of pieces) {
+    const bytes = Buffer.from(piece.buffer, piece.byteOffset, piece.length)
+    // The packer uses a piece's memory again for the next.
+    const lasting = bytes.length < FLUSHED ? Buffer.from(bytes) : bytes
+    await Promise.race([failed, new Promise((resolve) => stream.write(lasting, resolve))])
+  }
+  await Promise.race([failed, new Promise<void>((resolve) => stream.once('finish', resolve).end())])
 }
 
 /**
- * Stores one chunk of an open batch in one transaction: `stored`; `ended`: the batch is not open any more, nothing was
- * done; `there`: the chunk had been stored before.
+ * Stores chunks of an open batch in one transaction: `stored`; `ended`: the batch is not open any more, nothing was done;
+ * `there`: one of them had been stored before, nothing was done.
  * The batch's row is held `for share`: publication and failing wait for it, and a worker that was frozen meanwhile finds
  * a batch that has ended. No packs are stored once a chunk of the batch was rejected: the rest is only checked.
  */
-export function storeChunk(
+export async function storeChunks(
   pool: pg.Pool,
   batchNo: bigint,
-  chunk: ChunkRow,
-  encode: (() => EncodedPacks) | undefined,
+  chunks: readonly ChunkRow[],
+  encode: (() => Iterable<Uint8Array>) | undefined,
 ): Promise<'stored' | 'there' | 'ended'> {
-  return withTransaction(pool, async (client) => {
-    const { rows } = await client.query<{ state: string; rejecting: boolean }>({
-      name: 'hold-batch',
-      text: `select state, exists (select from batch_chunks where batch_no = $1 and rejected > 0) as rejecting
-        from batches where no = $1 for share`,
-      values: [batchNo],
+  try {
+    return await withTransaction(pool, async (client) => {
+      const { rows } = await client.query<{ state: string; rejecting: boolean }>({
+        name: 'hold-batch',
+        text: `select state, exists (select from batch_chunks where batch_no = $1 and rejected > 0) as rejecting
+          from batches where no = $1 for share`,
+        values: [batchNo],
+      })
+      const { state, rejecting } = rows[0]!
+      if (state !== 'open') return 'ended'
+      for (const chunk of chunks) if (!(await insertChunk(client, batchNo, chunk))) throw new StoredBefore()
+      const clean = !rejecting && chunks.every(({ rejected }) => rejected === 0)
+      if (encode && clean) await copyPacks(client, encode())
+      failpoint('inside-chunk')
+      return 'stored'
     })
-    const { state, rejecting } = rows[0]!
-    if (state !== 'open') return 'ended'
-    if (!(await insertChunk(client, batchNo, chunk))) return 'there'
-    if (encode && !rejecting && chunk.rejected === 0) await copyPacks(client, encode())
-    failpoint('inside-chunk')
-    return 'stored'
-  })
+  } catch (error) {
+    if (error instanceof StoredBefore) return 'there'
+    throw error
+  }
 }
+
+/** Takes the transaction back. */
+class StoredBefore extends Error {}

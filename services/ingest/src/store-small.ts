@@ -1,5 +1,4 @@
 import { type BatchError } from '@rates/core/batch'
-import { type EncodedPacks } from '@rates/core/pack'
 import { type RowBuffer } from '@rates/core/row-buffer'
 import { type BatchHeaders } from '@rates/core/wire'
 import { failpoint } from '@rates/service/failpoints'
@@ -32,7 +31,7 @@ export function rejectedRows(rejected: number, rows: number, rules: Record<strin
 
 /** The verdict on a batch of one chunk. */
 export function verdictOf(rows: RowBuffer, digest: Uint8Array): Verdict {
-  const rejected = rows.rejections.length
+  const { rejected } = rows
   const error = rejected === 0 ? null : rejectedRows(rejected, rows.rows, rows.rules())
   return {
     state: error ? 'failed' : 'succeeded',
@@ -40,7 +39,7 @@ export function verdictOf(rows: RowBuffer, digest: Uint8Array): Verdict {
     chunks: 1,
     rows: { accepted: rows.accepted, rejected },
     digest: error ? null : digest,
-    errors: rows.rejections.slice(0, 20).map(({ row, field, value, rule }) => ({ row: row + 1, field, value, rule })),
+    errors: rows.rejections(20).map(({ row, field, value, rule }) => ({ row: row + 1, field, value, rule })),
   }
 }
 
@@ -53,7 +52,7 @@ export function storeSmall(
   headers: BatchHeaders,
   chunk: ChunkRow,
   verdict: Verdict,
-  encode: ((batchNo: bigint) => EncodedPacks) | undefined,
+  encode: ((batchNo: bigint) => Iterable<Uint8Array>) | undefined,
   settings: ReplySettings,
 ): Promise<boolean> {
   return withTransaction(pool, async (client) => {

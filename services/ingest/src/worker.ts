@@ -13,6 +13,7 @@ import { groupNames, missingTopics, topicNames } from '@rates/service/topics'
 import { Catalog } from './catalog.ts'
 import { type Settings } from './config.ts'
 import { RecordIngester } from './ingest-record.ts'
+import { mayJoin, TogetherIngester, type Fetched } from './ingest-together.ts'
 import { startMaintenance } from './maintenance.ts'
 import { ingestMetrics } from './metrics.ts'
 import { OutboxRelay, whileLeader } from './relay.ts'
@@ -132,7 +133,12 @@ export async function startWorker(settings: Settings, log: Logger, lifecycle: Li
       replies,
       revertWindowDays: settings.REVERT_WINDOW_DAYS,
     })
-    const turns = new Turns()
+    const together = new TogetherIngester(ingester)
+    const turns = new Turns<Fetched>({
+      work: (fetched) => together.ingest(fetched),
+      mayJoin,
+      most: settings.CHUNKS_TOGETHER,
+    })
     const start = (lane: Lane, topic: string, groupId: string): Promise<Consumer> =>
       startConsumer(kafka, {
         groupId,
@@ -140,7 +146,7 @@ export async function startWorker(settings: Settings, log: Logger, lifecycle: Li
         sessionSeconds: settings.SESSION_SECONDS,
         onRebalance: (kind) => metrics.rebalances.inc({ kind }),
         urgency: deadlineOf,
-        handle: (record, context) => turns.take(lane, deadlineOf(record), () => ingester.ingest(record, context)),
+        handle: (record, context) => turns.take(lane, deadlineOf(record), { record, context }),
       })
     // Both joins at once; if one fails the other is still unwound.
     const joins = await Promise.allSettled([

@@ -1,6 +1,4 @@
-import { Readable } from 'node:stream'
-import { createZstdDecompress } from 'node:zlib'
-import { type Rejection } from '@rates/core/rejection'
+import { unpackErrors } from '@rates/service/ledger/row-errors'
 import { type Pool } from 'pg'
 
 /** A bad row of a batch. */
@@ -66,23 +64,11 @@ export class BatchErrors {
       const stored = await this.#pool.query<{ errors: Buffer | null }>(READ, [batchNo, chunk])
       const compressed = stored.rows[0]?.errors
       if (!compressed) throw new Error(`the errors of chunk ${chunk} are gone`)
-      for await (const line of linesOf(Readable.from([compressed]).compose(createZstdDecompress()))) {
-        const { row, field, value, rule, text } = JSON.parse(line) as Rejection
+      for (const { row, field, value, rule, text } of await unpackErrors(compressed)) {
         yield { row: before === null ? null : before + row + 1, chunk, rowInChunk: row + 1, field, value, rule, text }
       }
     }
   }
-}
-
-/** Node's readline would also end lines at U+2028, which JSON may hold as it is. */
-async function* linesOf(input: Readable): AsyncGenerator<string> {
-  let rest = ''
-  for await (const piece of input.setEncoding('utf8') as AsyncIterable<string>) {
-    const lines = (rest + piece).split('\n')
-    rest = lines.pop()!
-    yield* lines
-  }
-  if (rest !== '') yield rest
 }
 
 /** As NDJSON, an object for each row. */

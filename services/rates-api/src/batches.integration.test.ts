@@ -2,7 +2,8 @@ import { once } from 'node:events'
 import { createServer, type AddressInfo, type Server } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { packErrors } from '@rates/service/ledger/row-errors'
-import { type Rejection } from '@rates/core/rejection'
+import { FIELDS, type Rejection } from '@rates/core/rejection'
+import { RejectionLog } from '@rates/core/rejection-log'
 import { batchesSchema, batchSchema, rowErrorsSchema } from './schemas.ts'
 import { startTestApp, type TestApp } from './test-app.ts'
 
@@ -24,6 +25,15 @@ async function open(
   return rows[0]!.no
 }
 
+function logOf(rejections: readonly Rejection[]): RejectionLog {
+  const log = new RejectionLog()
+  for (const { row, field, rule, text, value } of rejections) {
+    const bytes = Buffer.from(text)
+    log.addText(row, field === null ? 0 : FIELDS.indexOf(field) + 1, rule, bytes, 0, bytes.length, value)
+  }
+  return log
+}
+
 async function store(
   no: bigint,
   chunk: number,
@@ -37,7 +47,7 @@ async function store(
        record_time, bytes, worker, peak_memory, attempt, taken_at)
      values ($1, $2::int, $3, $4, $5, $6, '\\x00', decode(repeat('00', 16), 'hex'), 't', 0, $2::int, clock_timestamp() - interval '2 s', 1000,
        'w' || $2::int % 2, 50000000 + $2::int, 1 + $2::int % 3, clock_timestamp() - interval '1 s')`,
-    [no, chunk, total ?? null, rows, rejected, rejections.length > 0 ? await packErrors(rejections) : null],
+    [no, chunk, total ?? null, rows, rejected, rejections.length > 0 ? await packErrors(logOf(rejections)) : null],
   )
 }
 

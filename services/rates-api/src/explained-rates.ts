@@ -71,14 +71,14 @@ interface Row extends Contribution {
   day_s: string
 }
 
-/** The rates of a query, and the batches behind each day. */
+/** The rates of a query, and the batches behind each day; `places`: arrays of origins and destinations, the months. */
 export async function explainRates(
   pool: Pool,
   { from, to }: RatesQuery,
-  values: readonly [origins: string, destinations: string, firstMonth: string, lastMonth: string],
+  places: readonly string[],
 ): Promise<{ version: string; answer: () => ExplainedRate[] }> {
   const range = [formatDay(from), formatDay(to)]
-  const { rows } = await pool.query<Row>({ name: 'explain-rates', text: EXPLAIN, values: [...values, ...range] })
+  const { rows } = await pool.query<Row>({ name: 'explain-rates', text: EXPLAIN, values: [...places, ...range] })
   const totals = new DayTotals(from, to)
   const days = Map.groupBy(rows, ({ day }) => day)
   for (const [day, [first]] of days) {

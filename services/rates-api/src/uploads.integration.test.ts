@@ -4,7 +4,7 @@ import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { csv, ndjson, testBatch } from '@rates/testing/batches'
 import { eventually } from '@rates/testing/eventually'
-import { factsOf, startLine, succeeded, type Line } from '@rates/testing/line'
+import { factsOf, startLine, succeeded, visible, type Line } from '@rates/testing/line'
 import { startWorkerProcess } from '@rates/testing/workers'
 import { acceptedSchema, batchSchema, rowErrorsSchema } from './schemas.ts'
 import { startTestApp, type TestApp } from './test-app.ts'
@@ -218,16 +218,20 @@ describe('POST /batches', () => {
     ])
   })
 
-  it('checks and does not publish a dry run', async () => {
+  it.each([
+    ['query', {}, '&dryRun=true'],
+    ['header', { 'dry-run': 'true' }, ''],
+  ])('checks a dry run (%s), writes its own record alone, and leaves its id free', async (_, headers, query) => {
     const batch = testBatch(10)
-    const answer = await post(csv(batch.lines), {}, `?id=${batch.id}&dryRun=true`)
+    const answer = await post(csv(batch.lines), headers, `?id=${batch.id}${query}`)
     expect(answer).toMatchObject({ status: 202, location: `/batches/${batch.id}?dryRun=true`, body: { dryRun: true } })
-    await eventually(async () => {
-      const { body } = await api.get(`/batches/${batch.id}?dryRun=true`)
-      return (body as { state?: string }).state === 'succeeded'
-    })
-    expect(await factsOf(line, batch, true)).toMatchObject({ state: 'succeeded', visible: 'nothing' })
+    await eventually(async () => (await factsOf(line, batch, true)).state === 'succeeded')
+    const packs = 'select from price_packs p join batches b on b.no = p.batch_no where b.id = $1'
+    expect((await line.pool.query(packs, [batch.id])).rowCount).toBe(0)
     expect((await api.get(`/batches/${batch.id}`)).status).toBe(404)
+    expect((await post(csv(batch.lines), {}, `?id=${batch.id}`)).status).toBe(202)
+    expect(await outcome(batch.id)).toMatchObject({ state: 'succeeded', dryRun: false })
+    expect(await visible(line, batch)).toBe('all')
   })
 })
 

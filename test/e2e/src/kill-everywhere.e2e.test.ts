@@ -4,7 +4,7 @@ import { expectInvariants } from '@rates/testing/invariants'
 import { startLine } from '@rates/testing/line'
 import { observe } from '@rates/testing/observer'
 import { startApiProcess, startWorkerProcess } from '@rates/testing/workers'
-import { cancellingOverHttp, revertingOverHttp, scenarios, type Scenario } from './kill-scenarios.ts'
+import { cancellingOverHttp, revertingOverHttp, scenarios, together, type Scenario } from './kill-scenarios.ts'
 
 // kill -9 at every failpoint there is, of a real process; another one is started, and nobody does anything else. Most of
 // a test's time is the wait for a dead worker's session or lease to run out: they run at the same time.
@@ -22,7 +22,9 @@ async function dieAt(failpoint: Failpoint, scenario: Scenario): Promise<void> {
     })
     // An API that dies answers nobody.
     const acted = act(line, 'url' in doomed ? (doomed.url as string) : '').catch((error: Error) => error)
+    const missed = setTimeout(() => doomed.signal('SIGTERM'), 90_000)
     expect(await doomed.exited).toEqual({ code: null, signal: 'SIGKILL' })
+    clearTimeout(missed)
     if (kind === 'worker') await startWorkerProcess(line, settings)
     const failure = await acted
     if (failure && kind === 'worker') throw failure
@@ -37,6 +39,9 @@ async function dieAt(failpoint: Failpoint, scenario: Scenario): Promise<void> {
 
 const everywhere: [string, Failpoint, () => Scenario][] = [
   ...FAILPOINTS.map((name) => [name, name, scenarios[name]] as [string, Failpoint, () => Scenario]),
+  ...(['took-record', 'parsed', 'before-chunk', 'inside-chunk', 'after-chunk', 'handled-record'] as const).map(
+    (name) => [`${name} of chunks together`, name, together] as [string, Failpoint, () => Scenario],
+  ),
   ['before-revert of the API', 'before-revert', () => revertingOverHttp('succeeded')],
   ['inside-revert of the API', 'inside-revert', () => revertingOverHttp('succeeded')],
   ['after-revert of the API', 'after-revert', () => revertingOverHttp('reverted')],

@@ -52,7 +52,14 @@ async function withWorker(line: Line, settings: Record<string, string>, work: ()
 
 function chunked(pass = 1): Scenario {
   const batch = testBatch(3_000)
-  return { pass, act: (line) => sendChunks(line, batch, 4), sent: [{ batch }], watches: [{ batch }] }
+  const settings = { CHUNKS_TOGETHER: '1' }
+  return { pass, settings, act: (line) => sendChunks(line, batch, 4), sent: [{ batch }], watches: [{ batch }] }
+}
+
+/** Several chunks in one transaction, as far as they are fetched together. */
+export function together(): Scenario {
+  const batch = testBatch(8_000)
+  return { act: (line) => sendChunks(line, batch, 12), sent: [{ batch }], watches: [{ batch }] }
 }
 
 function small(): Scenario {
@@ -80,6 +87,7 @@ function cancelling(): Scenario {
       await line.send(records.slice(0, 2))
       await until(line, 'a chunk being stored', 'select from batch_chunks')
       await cancelBatch(line.producer, line.topics, { batchId: batch.id })
+      await line.reply(batch.id, 90_000) // on another partition, the last chunk could come first
       await line.send(records.slice(2))
     },
     sent: [{ batch, state: 'cancelled', error: 'cancelled' }],
@@ -250,9 +258,8 @@ export function cancellingOverHttp(): Scenario {
   const error = 'cancelled'
   return {
     process: 'api',
-    settings: { CHUNK_TIMEOUT_SECONDS: '2' },
     prepare: async (line) => {
-      await startWorkerProcess(line, { CHUNK_TIMEOUT_SECONDS: '2' })
+      await startWorkerProcess(line)
       const records = await chunkRecords(line.topics.batches, { batchId: batch.id }, batch.lines, { chunks: 2 })
       await line.send(records.slice(0, 1))
       await until(line, 'a chunk being stored', 'select from batch_chunks')

@@ -1,4 +1,5 @@
-import { decodePacks, encodePacks, STORED_COLUMNS, type StoredPack } from '@rates/core/stored-pack'
+import { type PackWriter } from '@rates/core/pack-writer'
+import { STORED_COLUMNS, StoredPacks } from '@rates/core/stored-packs'
 import type pg from 'pg'
 import { from as copyFrom, to as copyTo } from 'pg-copy-streams'
 
@@ -11,7 +12,7 @@ to stdout (format binary)`
  * Deletes packs, and hands over what they held. The caller's transaction holds their rows, so that their places
  * (`(page,item)`) stay theirs. @throws BrokenPack
  */
-export async function removePacks(client: pg.ClientBase, ctids: readonly string[]): Promise<StoredPack[]> {
+export async function removePacks(client: pg.ClientBase, ctids: readonly string[]): Promise<StoredPacks> {
   await client.query({
     name: 'packs-to-remove',
     text: `select set_config('rates.packs', ($1::tid[])::text, true)`,
@@ -19,23 +20,23 @@ export async function removePacks(client: pg.ClientBase, ctids: readonly string[
   })
   const pieces: Buffer[] = []
   for await (const piece of client.query(copyTo(REMOVE)) as AsyncIterable<Buffer>) pieces.push(piece)
-  return decodePacks(Buffer.concat(pieces))
+  return new StoredPacks(Buffer.concat(pieces))
 }
 
 const INSERT = `copy price_packs (${STORED_COLUMNS}) from stdin (format binary)`
 /** Slices of what COPY is fed with, so that the socket's buffer stays small beside the packs. */
 const SLICE = 256 << 10
 
-export async function insertPacks(client: pg.ClientBase, packs: readonly StoredPack[]): Promise<void> {
-  const bytes = encodePacks(packs)
+export async function insertPacks(client: pg.ClientBase, writer: PackWriter): Promise<void> {
+  const copy = writer.copy()
   const stream = client.query(copyFrom(INSERT))
   await new Promise<void>((resolve, reject) => {
     stream.once('error', reject)
     stream.once('finish', resolve)
     let at = 0
     const write = (): void => {
-      while (at < bytes.length) {
-        const slice = bytes.subarray(at, at + SLICE)
+      while (at < copy.length) {
+        const slice = copy.subarray(at, at + SLICE)
         at += slice.length
         if (!stream.write(Buffer.from(slice.buffer, slice.byteOffset, slice.length))) {
           stream.once('drain', write)

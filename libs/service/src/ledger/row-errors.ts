@@ -2,20 +2,19 @@ import { promisify } from 'node:util'
 import zlib from 'node:zlib'
 import { type RowError } from '@rates/core/batch'
 import { type Rejection } from '@rates/core/rejection'
+import { readRejections, type RejectionLog } from '@rates/core/rejection-log'
 import type pg from 'pg'
 
 const zstdCompress = promisify<zlib.InputType, zlib.ZstdOptions, Buffer>(zlib.zstdCompress)
 const zstdDecompress = promisify<zlib.InputType, Buffer>(zlib.zstdDecompress)
 
-/** All bad rows of a chunk as batch_chunks.errors holds them: NDJSON, compressed. */
-export function packErrors(rejections: readonly Rejection[]): Promise<Buffer> {
-  const lines = rejections.map((rejection) => JSON.stringify(rejection)).join('\n')
-  return zstdCompress(lines, { params: { [zlib.constants.ZSTD_c_compressionLevel]: 1 } })
+/** All bad rows of a chunk as batch_chunks.errors holds them: as RejectionLog writes them, compressed. */
+export function packErrors(errors: RejectionLog): Promise<Buffer> {
+  return zstdCompress(errors.bytes(), { chunkSize: 1 << 17, params: { [zlib.constants.ZSTD_c_compressionLevel]: 1 } })
 }
 
-export async function unpackErrors(errors: Uint8Array): Promise<Rejection[]> {
-  const text = (await zstdDecompress(errors)).toString()
-  return text.split('\n').map((line) => JSON.parse(line) as Rejection)
+export async function unpackErrors(errors: Uint8Array): Promise<Iterable<Rejection>> {
+  return readRejections(await zstdDecompress(errors))
 }
 
 /** Chunks with bad rows; `before`: the rows of all chunks before it. */

@@ -1,13 +1,11 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
-import { mergePacks } from '@rates/core/merge-packs'
-import { type StoredPack } from '@rates/core/stored-pack'
 import { importTestPorts, numbers } from '@rates/testing/batches'
 import { eventually } from '@rates/testing/eventually'
+import { insertPackRows, packRow, type PackedPrice } from '@rates/testing/packs'
 import { createTestDatabase, type TestDatabase } from '@rates/testing/postgres'
 import type pg from 'pg'
 import { createLogger } from '../log.ts'
 import { createPool, withTransaction } from '../postgres.ts'
-import { insertPacks } from './copy-packs.ts'
 import { takeOut } from './take-out.ts'
 
 let database: TestDatabase
@@ -25,24 +23,8 @@ beforeEach(() => pool.query('truncate price_packs'))
 
 const next = numbers(5)
 
-function randomPack(batchNo: number, dest: number): StoredPack {
-  const sums = new Float64Array(31)
-  const parts = [...new Set(Array.from({ length: 3 }, () => next() % 31))]
-    .sort((a, b) => a - b)
-    .map((day) => {
-      const view = new DataView(new ArrayBuffer(8 * (1 + (next() % 4))))
-      for (let at = 0; at < view.byteLength; at += 8) {
-        const price = 1 + (next() % 5000)
-        view.setInt32(at, 4)
-        view.setInt32(at + 4, price)
-        sums[day]! += price
-      }
-      return { day, batchNo, n: view.byteLength / 8, prices: new Uint8Array(view.buffer) }
-    })
-  return { orig: 1, dest, month: 7305, sums, parts, size: parts.reduce((all, { n }) => all + n, 0) }
-}
-
-const insert = (packs: StoredPack[]) => withTransaction(pool, (client) => insertPacks(client, packs))
+const prices = (batchNo: number): PackedPrice[] =>
+  Array.from({ length: 1 + (next() % 30) }, () => ({ batchNo, day: next() % 31, price: 1 + (next() % 5000) }))
 
 /** What readers of the view see, and what readers of the daily sums see. */
 async function seen(): Promise<unknown[]> {
@@ -68,11 +50,18 @@ const merged = async (): Promise<number> =>
 
 describe('takeOut', () => {
   it('leaves the batch with the packs that it had, and the others without it', async () => {
-    const packs = [2, 3, 4].flatMap((dest) => [1, 2, 3, 4].map((batchNo) => randomPack(batchNo, dest)))
-    await insert(packs)
-    const before = { all: await seen(), own: await Promise.all([1, 2, 3, 4].map(packsOf)) }
+    const batches = [1, 2, 3, 4]
+    const content = [2, 3, 4].map((dest) => ({ dest, rows: batches.map(prices) }))
+    await insertPackRows(
+      pool,
+      content.flatMap(({ dest, rows }) => rows.map((some) => packRow(some, 1, dest))),
+    )
+    const before = { all: await seen(), own: await Promise.all(batches.map(packsOf)) }
     await pool.query('truncate price_packs')
-    await insert([2, 3, 4].map((to) => mergePacks(packs.filter(({ dest }) => dest === to))))
+    await insertPackRows(
+      pool,
+      content.map(({ dest, rows }) => packRow(rows.flat(), 1, dest)),
+    )
     expect(await seen()).toEqual(before.all)
     expect(await merged()).toBe(3)
 
@@ -90,13 +79,12 @@ describe('takeOut', () => {
     // What one batch alone is left of is a pack of its own again.
     await take(1n)
     expect(await merged()).toBe(0)
-    expect(await Promise.all([1, 2, 3, 4].map(packsOf))).toEqual(before.own)
+    expect(await Promise.all(batches.map(packsOf))).toEqual(before.own)
     expect(await seen()).toEqual(before.all)
   })
 
   it('finds what another one has rewritten while it waited', async () => {
-    const packs = [1, 2, 3].map((batchNo) => randomPack(batchNo, 2))
-    await insert([mergePacks(packs)])
+    await insertPackRows(pool, [packRow([1, 2, 3].flatMap(prices))])
     const all = await seen()
     const first = await pool.connect()
     await first.query('begin')
@@ -111,7 +99,7 @@ describe('takeOut', () => {
   })
 
   it('changes nothing in a transaction that is rolled back, nor of a pack that is broken', async () => {
-    await insert([mergePacks([1, 2, 3].map((batchNo) => randomPack(batchNo, 2)))])
+    await insertPackRows(pool, [packRow([1, 2, 3].flatMap(prices))])
     await pool.query('update price_packs set batch_n[1] = batch_n[1] + 1')
     const all = await seen()
     await expect(take(2n)).rejects.toThrow(/port 1 to port 2 in 2020-01 is broken: batch_n does not add up to n/)
@@ -120,7 +108,7 @@ describe('takeOut', () => {
   })
 
   it('finds its packs by their index', async () => {
-    await insert([mergePacks([1, 2, 3].map((batchNo) => randomPack(batchNo, 2)))])
+    await insertPackRows(pool, [packRow([1, 2, 3].flatMap(prices))])
     const plan = await withTransaction(pool, async (client) => {
       await client.query('set local enable_seqscan = off')
       return (await client.query('explain select from price_packs where batches @> array[2::bigint]')).rows as unknown

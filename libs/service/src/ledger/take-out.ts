@@ -1,10 +1,11 @@
 import { splitPack } from '@rates/core/merge-packs'
+import { PackWriter } from '@rates/core/pack-writer'
 import type pg from 'pg'
 import { failpoint } from '../failpoints.ts'
 import { insertPacks, removePacks } from './copy-packs.ts'
 
 /** Packs rewritten by one statement: at most 32 768 prices each. */
-const TOGETHER = 64
+const TOGETHER = 16
 
 /** In one order for everybody, so that two who take out of the same packs wait for each other and never in a circle. */
 const HOLD = `
@@ -29,11 +30,9 @@ export async function takeOut(client: pg.ClientBase, batchNo: bigint): Promise<n
         client,
         rows.map(({ ctid }) => ctid),
       )
-      const halves = packs.map((pack) => splitPack(pack, Number(batchNo)))
-      await insertPacks(
-        client,
-        halves.flatMap(({ own, rest }) => [own, rest].filter((half) => half !== undefined)),
-      )
+      const writer = new PackWriter()
+      for (let pack = 0; pack < packs.length; pack++) splitPack(packs, pack, Number(batchNo), writer)
+      await insertPacks(client, writer)
       rewritten += packs.length
       failpoint('inside-take-out')
       continue

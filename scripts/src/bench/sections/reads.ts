@@ -38,7 +38,7 @@ export const reads: Section<ReadsResult> = {
     const requests = old.map((each, i) => (i % 5 === 4 ? fresh[i % fresh.length]! : each))
     const steady = { by: 'http', url, connections: CONNECTIONS, warmUpSeconds: 1 } as const
     const pair: Reading = { ...steady, rate: plan.rate, requests }
-    const regionRate = plan.rate / 50
+    const regionRate = Math.max(20, plan.rate / 50)
     const region: Reading = {
       ...steady,
       rate: regionRate,

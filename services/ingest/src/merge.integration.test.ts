@@ -1,0 +1,256 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
+import { CROWD } from '@rates/core/merge-plan'
+import { revertIn } from '@rates/service/ledger/revert'
+import { createLogger } from '@rates/service/log'
+import { createPool, withTransaction } from '@rates/service/postgres'
+import { importTestPorts, numbers } from '@rates/testing/batches'
+import { insertPackRows, packRow, pricesOf, type PackedPrice, type PackRow } from '@rates/testing/packs'
+import { createTestDatabase, type TestDatabase } from '@rates/testing/postgres'
+import type pg from 'pg'
+import { Registry } from 'prom-client'
+import { maintenanceMetrics } from './maintenance-metrics.ts'
+import { LARGE_ROWS, mergeStep } from './merge.ts'
+import { MergeSweep } from './merge-sweep.ts'
+
+let database: TestDatabase
+let pool: pg.Pool
+beforeAll(async () => {
+  database = await createTestDatabase()
+  await importTestPorts(database.url)
+  pool = createPool(database.url, { name: 'test', max: 8, log: createLogger('test', 'silent') })
+})
+afterAll(async () => {
+  await pool.end()
+  await database.drop()
+})
+beforeEach(async () => void (await pool.query('truncate price_packs, batches, hidden_batches cascade')))
+
+const next = numbers(11)
+const rule = { afterSeconds: 60, revertWindowDays: 7 }
+const MONTH = '2020-01-01'
+
+/** A batch in the ledger, with a pack for each list of prices: (orig 1, dest 2), (1, 3) and so on. */
+async function batch(options: { state?: string; ago?: string; rows?: number; dryRun?: boolean } = {}): Promise<number> {
+  const { state = 'succeeded', ago = '2 minutes', rows = 5_000, dryRun = false } = options
+  const { rows: made } = await pool.query<{ no: bigint }>(
+    `insert into batches (id, dry_run, state, source, rows_accepted, finished_at, created_at)
+     values ('b' || (select count(*) from batches), $4, $1, 'acme', $2, case when $1 <> 'open' then now() - $3::interval end,
+       now() - $3::interval) returning no`,
+    [state, rows, ago, dryRun],
+  )
+  return Number(made[0]!.no)
+}
+
+const prices = (batchNo: number, count = 1 + (next() % 9)): PackedPrice[] =>
+  Array.from({ length: count }, () => ({ batchNo, day: next() % 31, price: 1 + (next() % 5_000) }))
+
+const insert = (batchNo: number, pairs = 1, count?: number) =>
+  insertPackRows(
+    pool,
+    Array.from({ length: pairs }, (_, i) => packRow(prices(batchNo, count), 1, 2 + i)),
+  )
+
+async function crowd(count: number, options: Parameters<typeof batch>[0] = {}, pairs = 1): Promise<number[]> {
+  const made: number[] = []
+  for (let i = 0; i < count; i++) {
+    made.push(await batch(options))
+    await insert(made.at(-1)!, pairs)
+  }
+  return made
+}
+
+async function packs(): Promise<PackRow[]> {
+  const { rows } = await pool.query<PackRow>(
+    `select batch_no::float8, orig, dest, month::text, days, n, s::float8[], prices, batches::float8[], batch_n
+     from price_packs order by orig, dest, month, batch_no`,
+  )
+  return rows
+}
+
+/** Each price with its place, day and batch: what merging must not change. */
+async function content(): Promise<string[]> {
+  return (await packs())
+    .flatMap((pack) => pricesOf(pack).map((p) => `${pack.dest} ${pack.month} ${p.day} ${p.batchNo} ${p.price}`))
+    .sort()
+}
+
+/** What readers see: of the view, and of the daily sums. */
+async function seen(): Promise<string> {
+  const { rows } = await pool.query<{ seen: string }>(
+    `select (select md5(string_agg(v::text, ',' order by orig_code, dest_code, day, price)) from prices v) || ' ' ||
+      (select md5(string_agg(t::text, ',' order by t)) from (
+        select orig, dest, month, u.d, sum(u.n), sum(u.s) from price_packs, unnest(days, n, s) u(d, n, s)
+        where batch_no <> all (array(select batch_no from hidden_batches)) group by 1, 2, 3, 4) t) as seen`,
+  )
+  return rows[0]!.seen
+}
+
+const registry = new Registry()
+const metrics = maintenanceMetrics(registry)
+const silent = createLogger('test', 'silent')
+
+/** A whole round. */
+async function sweep(settings = {}): Promise<void> {
+  const sweeping = new MergeSweep(pool, { ...rule, priceRetentionDays: 0, ...settings }, metrics, silent)
+  while ((await sweeping.runOnce()) > 0);
+}
+
+const numbersOf = (pack: PackRow): number[] => [...new Set(pack.batches ?? [pack.batch_no])].sort((a, b) => a - b)
+
+describe('merging', () => {
+  it('leaves few packs and changes nothing that anybody reads, whenever', async () => {
+    const all = new Set<string>()
+    let ended = false
+    await crowd(60, {}, 12)
+    const before = { content: await content(), seen: await seen() }
+    expect(await packs()).toHaveLength(720)
+    const reader = async (): Promise<void> => {
+      while (!ended) all.add(await seen())
+    }
+    const readers = Promise.all([reader(), reader()])
+    await sweep()
+    ended = true
+    await readers
+    expect([...all]).toEqual([before.seen])
+    expect(await content()).toEqual(before.content)
+    const merged = await packs()
+    expect(merged).toHaveLength(12)
+    for (const pack of merged) {
+      expect(pack).toEqual(packRow(pricesOf(pack), pack.orig, pack.dest, pack.month))
+      expect(numbersOf(pack)).toHaveLength(60)
+    }
+    // What comes later is merged with it.
+    await crowd(CROWD - 1, {}, 12)
+    const later = await content()
+    await sweep()
+    expect(await content()).toEqual(later)
+    expect((await packs()).length).toBeLessThan(12 * 3)
+    expect((await registry.getSingleMetricAsString('rates_merge_packs_total')).split('\n')).toContain(
+      'rates_merge_packs_total{kind="merged"} ' + String(720 + 12 * (CROWD - 1)),
+    )
+  })
+
+  it('keeps the content of random batches, whatever was merged before', async () => {
+    for (let round = 0; round < 6; round++) {
+      for (let i = 0; i < 3 + (next() % 12); i++) {
+        const no = await batch({ rows: next() % 4 === 0 ? LARGE_ROWS + 1 : 100 })
+        for (let chunk = 0; chunk < 1 + (next() % 3); chunk++) await insert(no, 1 + (next() % 4), 1 + (next() % 40))
+      }
+      const before = { content: await content(), seen: await seen() }
+      await Promise.all([sweep(), sweep()])
+      expect(await content()).toEqual(before.content)
+      expect(await seen()).toEqual(before.seen)
+    }
+    expect((await packs()).filter(({ batches }) => batches).length).toBeGreaterThan(0)
+  })
+
+  it('takes only what readers see, and is old enough', async () => {
+    const kept = [
+      ...(await crowd(CROWD, { ago: '30 seconds' })),
+      ...(await crowd(CROWD, { state: 'open' })),
+      ...(await crowd(CROWD, { state: 'failed' })),
+      ...(await crowd(CROWD, { dryRun: true })),
+    ]
+    const before = await packs()
+    await sweep()
+    expect(await packs()).toEqual(before)
+    const merged = await crowd(CROWD)
+    await sweep()
+    const after = await packs()
+    expect(after.filter(({ batches }) => batches).map(numbersOf)).toEqual([merged])
+    expect(after.filter(({ batches }) => !batches).map(({ batch_no }) => batch_no)).toEqual(kept)
+  })
+
+  it('merges a large batch with itself alone until it cannot be reverted any more', async () => {
+    const large = await batch({ rows: LARGE_ROWS + 1 })
+    for (let i = 0; i < CROWD; i++) await insert(large)
+    const small = await crowd(CROWD)
+    await sweep()
+    expect((await packs()).map((pack) => [numbersOf(pack), pack.batches !== null])).toEqual([
+      [[large], false],
+      [small, true],
+    ])
+    await pool.query(`update batches set finished_at = now() - interval '8 days' where no = $1`, [large])
+    await crowd(CROWD)
+    await sweep()
+    expect((await packs()).find((pack) => numbersOf(pack).includes(large))!.batches).not.toBeNull()
+  })
+
+  it('makes packs that are not too large, and leaves those alone', async () => {
+    const no = await batch()
+    for (let i = 0; i < CROWD; i++) await insert(no, 1, 10_000)
+    const before = await seen()
+    await sweep()
+    expect(await seen()).toBe(before)
+    const sizes = async () => (await packs()).map((pack) => pack.prices.length).sort((a, b) => a - b)
+    expect(await sizes()).toEqual([20_000, 30_000, 30_000])
+    await crowd(CROWD)
+    await sweep()
+    expect((await sizes()).slice(1)).toEqual([20_000, 30_000, 30_000])
+  })
+
+  it('leaves a pair and month with a pack that cannot be read as it is, and goes on', async () => {
+    await crowd(CROWD, {}, 3)
+    await pool.query('update price_packs set n = array_append(n, 1) where dest = 3 and batch_no % 2 = 0')
+    const broken = (await packs()).filter(({ dest }) => dest === 3)
+    const sweeping = new MergeSweep(pool, { ...rule, priceRetentionDays: 0 }, metrics, silent)
+    while ((await sweeping.runOnce()) > 0);
+    const after = await packs()
+    expect(after.filter(({ dest }) => dest === 3)).toEqual(broken)
+    expect(after.filter(({ dest }) => dest !== 3)).toHaveLength(2)
+  })
+})
+
+describe('a batch that is being hidden', () => {
+  it('is not merged, and nobody waits', async () => {
+    const [first, ...rest] = await crowd(CROWD + 1)
+    const holder = await pool.connect()
+    await holder.query('begin')
+    await holder.query('select from batches where no = $1 for update', [first])
+    await sweep()
+    expect((await packs()).map(numbersOf)).toEqual([[first], rest])
+    await holder.query('rollback')
+    holder.release()
+  })
+
+  it('is taken out of what it was merged into while it waited', async () => {
+    const made = await crowd(CROWD, {}, 2)
+    const before = await content()
+    const merging = await pool.connect()
+    await merging.query('begin')
+    await merging.query('select from batches where no = $1 for share', [made[0]])
+    const id = 'b0'
+    const reverting = withTransaction(pool, (client) => revertIn(client, id, false, 7))
+    await sweep()
+    await merging.query('commit')
+    merging.release()
+    expect(await reverting).toMatchObject({ kind: 'reverted' })
+    expect(await content()).toEqual(before)
+    expect((await pool.query('select batch_no from hidden_batches')).rows).toEqual([{ batch_no: BigInt(made[0]!) }])
+    for (const pack of await packs()) expect(pack.batches === null || !numbersOf(pack).includes(made[0]!)).toBe(true)
+    const { rows } = await pool.query<{ n: number }>('select count(*)::int as n from prices')
+    expect(rows[0]!.n).toBe(before.filter((line) => line.split(' ')[3] !== String(made[0])).length)
+    // A hidden batch is not merged again.
+    await crowd(CROWD, {}, 2)
+    await sweep()
+    for (const pack of await packs()) expect(pack.batches === null || !numbersOf(pack).includes(made[0]!)).toBe(true)
+  })
+})
+
+describe('two at once', () => {
+  it('merge everything once', async () => {
+    await crowd(40, {}, 6)
+    const before = await content()
+    await Promise.all([sweep(), sweep(), sweep()])
+    expect(await content()).toEqual(before)
+  })
+
+  it('a step takes on no more than some thousand packs', async () => {
+    const no = await batch()
+    const rows = Array.from({ length: 7_000 }, () => packRow(prices(no, 1)))
+    await insertPackRows(pool, rows)
+    const months = [{ orig: 1, dest: 2, month: MONTH }]
+    expect(await mergeStep(pool, months, rule)).toEqual({ removed: 6_000, written: 1, prices: 6_000, done: 0 })
+    expect(await mergeStep(pool, months, rule)).toEqual({ removed: 1_000, written: 1, prices: 1_000, done: 1 })
+  })
+})
