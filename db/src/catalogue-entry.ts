@@ -41,8 +41,9 @@ export const MAX_KEY_LENGTH = 100
 export const MAX_NAME_LENGTH = 200
 /** Regions within regions. */
 export const MAX_DEPTH = 100
-/** Rows of a file: twice as many places as UN/LOCODE lists. */
-export const MAX_CATALOGUE_ROWS = 200_000
+/** Rows and bytes of a file, which is held in memory: more than there are ports. Longer lists go in parts. */
+export const MAX_CATALOGUE_ROWS = 50_000
+export const MAX_CATALOGUE_BYTES = 8 << 20
 
 export const CATALOGUE_RULES: Readonly<Record<CatalogueRule, string>> = {
   utf8: 'the file is UTF-8',

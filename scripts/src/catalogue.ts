@@ -1,5 +1,11 @@
 import { createReadStream } from 'node:fs'
-import { CATALOGUE_RULES, MAX_CATALOGUE_ROWS, type CatalogueFault, type CatalogueKind } from '@rates/db/catalogue-entry'
+import {
+  CATALOGUE_RULES,
+  MAX_CATALOGUE_BYTES,
+  MAX_CATALOGUE_ROWS,
+  type CatalogueFault,
+  type CatalogueKind,
+} from '@rates/db/catalogue-entry'
 import { CATALOGUE_COLUMNS } from '@rates/db/catalogue-file'
 import { Command } from 'commander'
 import { postApi, readApi } from './api.ts'
@@ -9,8 +15,6 @@ import { count } from './progress.ts'
 import { findRunning } from './running.ts'
 import { indent, plural, printable, table } from './text.ts'
 
-/** Of the API. */
-const MAX_BYTES = 16 << 20
 /** Changes and faults that are printed; --json has what the API tells. */
 const SHOWN = 50
 
@@ -157,7 +161,8 @@ async function readAll(file: string, name: string): Promise<Buffer<ArrayBuffer>>
   try {
     for await (const piece of (file === '-' ? process.stdin : createReadStream(file)) as AsyncIterable<Buffer>) {
       bytes += piece.length
-      if (bytes > MAX_BYTES) throw new CommandFailure(EXIT.refused, `${name} has more than 16 MiB.`)
+      if (bytes > MAX_CATALOGUE_BYTES)
+        throw new CommandFailure(EXIT.refused, `${name} has more than ${MAX_CATALOGUE_BYTES >> 20} MiB.`)
       pieces.push(piece)
     }
   } catch (error) {

@@ -73,6 +73,34 @@ describe('ChunkCutter', () => {
     )
   })
 
+  it('makes a header line in the middle a bad row wherever it is cut, as the parser sees it', () => {
+    const row = 'CNGGZ,NLRTM,2021-01-31,1154\n'
+    const header = fc.constantFrom('orig_code,dest_code,day,price\n', 'orig_code,dest_code,day,price\r\n')
+    const start = fc.tuple(fc.constantFrom('', '\uFEFF'), header).map((parts) => parts.join(''))
+    const file = fc.tuple(start, fc.integer({ min: 0, max: 6 }))
+    const pieces = fc.array(fc.integer({ min: 1, max: 60 }))
+    fc.assert(
+      fc.property(
+        fc.array(file, { minLength: 1, maxLength: 5 }),
+        pieces,
+        fc.integer({ min: 1, max: 5 }),
+        (files, sizes, maxRows) => {
+          const whole = bytes(files.map(([head, count]) => head + row.repeat(count)).join(''))
+          const seen = cut(whole, 'csv', { maxBytes: 1_000, maxRows }, sizes).map(({ body, rows: counted }) => {
+            const rows = new RowBuffer()
+            parseCsv(body, ports, rows)
+            expect(rows.rows).toBe(counted)
+            return rows
+          })
+          const sum = (of: (rows: RowBuffer) => number): number => seen.reduce((all, rows) => all + of(rows), 0)
+          expect(sum(({ accepted }) => accepted)).toBe(files.reduce((all, [, count]) => all + count, 0))
+          expect(sum(({ rejected }) => rejected)).toBe(files.length - 1)
+        },
+      ),
+      { numRuns: 500 },
+    )
+  })
+
   it('keeps to both limits, and gives a row longer than a chunk one of its own', () => {
     const rows = Array.from({ length: 100 }, (_, i) => `row ${i}`.padEnd(i === 50 ? 60 : 9, '.'))
     const chunks = cut(bytes(`${rows.join('\n')}\n`), 'ndjson', { maxBytes: 50, maxRows: 4 })

@@ -1,8 +1,9 @@
-import { csvPreamble } from './csv.ts'
+import { csvPreamble, CSV_HEADER } from './csv.ts'
 import { MAX_CHUNK_ROWS, MAX_RECORD_BYTES } from './limits.ts'
 
 const LF = 0x0a
 const QUOTE = 0x22
+const HEADER_LINE = new TextEncoder().encode(`${CSV_HEADER}\n`)
 
 export type BodyFormat = 'csv' | 'ndjson'
 
@@ -25,7 +26,9 @@ export class RowTooLong extends Error {
 /**
  * Cuts a batch into chunks, in constant memory. Deterministic: the same bytes give the same chunks, whatever the pieces
  * they come in. A chunk holds as many whole rows as fit into `maxBytes` and `maxRows`. A byte order mark and the header
- * line at the start of the input are left out. A CSV row ends at the first LF before which quotes are balanced.
+ * line at the start of the input are left out. A CSV row ends at the first LF before which quotes are balanced. Where a
+ * chunk would begin with a row that reads like a header line, as files have that were put together, it gets a header
+ * line before it: that row is a bad one, wherever the input is cut.
  */
 export class ChunkCutter {
   private readonly csv: boolean
@@ -53,7 +56,7 @@ export class ChunkCutter {
   *push(piece: Uint8Array): Generator<Chunk> {
     this.append(piece)
     if (!this.started) {
-      if (this.length < 64) return // the preamble is shorter
+      if (this.length < 128) return // two preambles are shorter
       this.start()
     }
     yield* this.cut(false)
@@ -72,6 +75,21 @@ export class ChunkCutter {
     const preamble = this.csv ? csvPreamble(body) : body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf ? 3 : 0
     this.buffer.copyWithin(0, preamble, this.length)
     this.length -= preamble
+    this.openChunk()
+  }
+
+  /** Puts a header line before a row that would be taken for one at the start of its chunk. */
+  private openChunk(): void {
+    this.rowStart = 0
+    if (this.csv && csvPreamble(this.buffer.subarray(0, this.length)) > 0) {
+      this.append(HEADER_LINE)
+      this.buffer.copyWithin(HEADER_LINE.length, 0, this.length - HEADER_LINE.length)
+      this.buffer.set(HEADER_LINE)
+      this.rowStart = HEADER_LINE.length
+    }
+    this.scanned = this.rowStart
+    this.quotes = 0
+    this.rows = 0
   }
 
   private *cut(last: boolean): Generator<Chunk> {
@@ -112,10 +130,7 @@ export class ChunkCutter {
     const chunk = { index: this.chunks++, rows: this.rows, body: this.buffer.slice(0, end) }
     this.buffer.copyWithin(0, end, this.length)
     this.length -= end
-    this.rowStart = 0
-    this.scanned = 0
-    this.quotes = 0
-    this.rows = 0
+    this.openChunk()
     return chunk
   }
 

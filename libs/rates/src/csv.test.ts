@@ -84,6 +84,17 @@ describe('parseCsv', () => {
     expect(text).toHaveLength(1_000)
   })
 
+  it('refuses a row of more than 65 536 bytes, and costs its neighbours nothing', () => {
+    const long = `CNGGZ,${'X'.repeat(65_536)},2021-01-31,5`
+    const open = `CNGGZ,"NLRTM,2021-01-31,5\n${`${good}\n`.repeat(5_000)}`
+    const rows = parse(`${good}\n${long}\n${good}\n${open}`)
+    expect([rows.rows, rows.accepted]).toEqual([4, 2])
+    expect(rows.rejections().map(({ row, rule, value }) => [row, rule, value])).toEqual([
+      [1, 'row_too_long', `${long.length} bytes`],
+      [3, 'quotes', '"'],
+    ])
+  })
+
   it('takes 32 767 rows and no more', () => {
     expect(parse(`${good}\n`.repeat(32_767)).accepted).toBe(32_767)
     expect(() => parse(`${good}\n`.repeat(32_768))).toThrow(TooManyRows)

@@ -34,6 +34,8 @@ describe('parseNdjson', () => {
     ['[1]', 'json', null],
     ['null', 'json', null],
     ['{"orig_code":"CNGGZ"', 'json', null],
+    ['{"orig_code":"CN\tGGZ","dest_code":"NLRTM"}', 'json', null],
+    [good.replace('}', ',"note":"a\tb"}'), 'json', null],
     [`${good}x`, 'json', null],
     ['{"orig_code":"CNGGZ","dest_code":"NLRTM","day":"2021-01-31"}', 'missing_field', 'price'],
     ['{"orig_code":null,"dest_code":"NLRTM","day":"2021-01-31","price":1}', 'missing_field', 'orig_code'],
@@ -80,6 +82,58 @@ describe('parseNdjson', () => {
       expect(rows.rejections()[0]).toMatchObject({ field: 'day', rule: 'not_a_date' })
       expect(rows.digest.bytes()).toEqual(csv.digest.bytes())
     }
+  })
+
+  it('tells the same fault of a row that it reads quickly and of one that JSON.parse has read', () => {
+    const code = fc.constantFrom<unknown>('CNGGZ', 'NLRTM', 'XX', 'é', '', null, 5, -1.5, true, [1])
+    const field = {
+      orig_code: code,
+      dest_code: code,
+      day: fc.constantFrom<unknown>('2021-01-31', '2021-02-30', '1969-01-01', null, 20210131, {}),
+      price: fc.constantFrom<unknown>(1154, 0, -3, 1.5, 2 ** 31, 1e21, '1154', null, false),
+      currency: fc.constantFrom<unknown>('USD', 1, null, [], 'a\nb'),
+      'n\u00e9\n': fc.constant(1),
+    }
+    const line = fc
+      .tuple(fc.record(field, { requiredKeys: [] }), fc.constantFrom('', ' ', '\t'), fc.boolean())
+      .map(([object, space, reverse]) => {
+        const entries = Object.entries(object).map(
+          ([key, value]) => `${space}${JSON.stringify(key)}${space}:${space}${JSON.stringify(value)}${space}`,
+        )
+        return `{${(reverse ? entries.reverse() : entries).join(',')}}`
+      })
+    fc.assert(
+      fc.property(line, (text) => {
+        const whole = new RowBuffer()
+        parsePrices([JSON.parse(text)], ports, whole)
+        const quick = parse(text)
+        const told = (rows: RowBuffer) =>
+          rows.rejections().map(({ row, field, rule, value }) => [row, field, rule, value])
+        expect(told(quick)).toEqual(told(whole))
+        expect(quick.accepted).toBe(whole.accepted)
+        for (const { text: kept } of quick.rejections()) expect(kept).toBe(text)
+      }),
+      { numRuns: 1500 },
+    )
+  })
+
+  it('refuses a row of more than 65 536 bytes, and one that is nested deeper than can be shown', () => {
+    const long = `{"orig_code":"${'X'.repeat(65_536)}","dest_code":"NLRTM","day":"2021-01-31","price":1}`
+    const open = `{"orig_code":${'['.repeat(70_000)}`
+    const rows = parse(`${long}\n${open}\n${good}\n`)
+    expect([rows.rows, rows.accepted]).toEqual([3, 1])
+    expect(rows.rejections().map(({ rule, value }) => [rule, value])).toEqual([
+      ['row_too_long', `${long.length} bytes`],
+      ['row_too_long', `${open.length} bytes`],
+    ])
+    const deep = `{"orig_code":${'['.repeat(30_000)}${']'.repeat(30_000)},"dest_code":"NLRTM","day":"2021-01-31","price":1}`
+    expect(parse(deep).rejections()[0]).toMatchObject({ rule: 'text_expected', field: 'orig_code', value: '[[…]]' })
+    const whole = new RowBuffer()
+    parsePrices([JSON.parse(deep), JSON.parse('['.repeat(30_000) + ']'.repeat(30_000))], ports, whole)
+    expect(whole.rejections().map(({ rule, text }) => [rule, text])).toEqual([
+      ['text_expected', '{…}'],
+      ['json', '[[…]]'],
+    ])
   })
 
   it('takes exactly what JSON.parse takes', () => {

@@ -214,8 +214,9 @@ function takeObject(
   const notText = FIELDS.slice(0, 3).findIndex((field) => typeof values[field] !== 'string')
   if (notText >= 0) return fail(notText + 1, 'text_expected', jsonOf(values[FIELDS[notText]!]))
   const { price } = values
-  if (typeof price !== 'number' || !Number.isInteger(price)) return fail(4, 'not_a_whole_number', jsonOf(price))
-  const texts = [values['orig_code'], values['dest_code'], values['day'], BigInt(price).toString()] as string[]
+  // What is no whole number stays as it is, which parsePrice refuses.
+  const digits = typeof price === 'number' && Number.isInteger(price) ? BigInt(price).toString() : jsonOf(price)
+  const texts = [values['orig_code'], values['dest_code'], values['day'], digits] as string[]
   const encoded = texts.map((text) => encoder.encode(text))
   const bytes = new Uint8Array(encoded.reduce((sum, text) => sum + text.length, 0))
   let offset = 0

@@ -32,40 +32,57 @@ export class BadEncoding extends Error {
   }
 }
 
+/** More came out than the caller allows. */
+export class TooLarge extends Error {
+  constructor(bytes: number, encoding: string, most: number) {
+    super(`${bytes} bytes of ${encoding} become more than ${most}`)
+    this.name = 'TooLarge'
+  }
+}
+
 /**
- * Decompresses a chunk's body: any number of gzip members or zstd frames, and nothing else. It stops at 8 MB, and at 200
- * times the bytes that came once there are 4 MB, so that a small record cannot fill the memory. @throws BadEncoding
+ * Decompresses any number of gzip members or zstd frames, and nothing else: zlib by itself stops after a zstd frame
+ * without a word of what follows it. It never makes more than `most` bytes. @throws BadEncoding, TooLarge
  */
-export async function decompress(body: Uint8Array, encoding: ContentEncoding): Promise<Uint8Array> {
-  if (encoding === 'identity') return refuseCompressed(body, encoding)
-  const most = Math.min(MAX_CHUNK_BYTES, Math.max(RATIO_FROM_BYTES, body.length * MAX_RATIO))
+export async function inflate(
+  body: Uint8Array,
+  encoding: 'gzip' | 'zstd',
+  most: number,
+  zstdOptions: zlib.ZstdOptions = {},
+): Promise<Buffer> {
   const parts: Buffer[] = []
   let length = 0
-  // zlib stops after a zstd frame without a word of what follows it.
   for (let at = 0; at < body.length;) {
     const maxOutputLength = Math.max(1, most - length) // 0 is no limit to zlib
-    const options = { ...ZSTD_OPTIONS, maxOutputLength, info: true }
+    const options = { ...zstdOptions, maxOutputLength, info: true }
     const { buffer, engine } = await unpack[encoding](body.subarray(at), options).catch((error: unknown) => {
-      throw isTooLarge(error) ? tooLarge(body, encoding, most) : badEncoding(body, encoding, error)
+      const large = (error as { code?: string }).code === 'ERR_BUFFER_TOO_LARGE'
+      throw large ? new TooLarge(body.length, encoding, most) : badEncoding(body, encoding, error)
     })
     parts.push(buffer)
     length += buffer.length
     at += engine.bytesWritten
-    if (length > most) throw tooLarge(body, encoding, most)
+    if (length > most) throw new TooLarge(body.length, encoding, most)
     if (parts.length > MAX_FRAMES)
       throw new BadEncoding(`it is of more than ${MAX_FRAMES} ${encoding} streams in a row`)
   }
-  return refuseCompressed(parts.length === 1 ? parts[0]! : Buffer.concat(parts), encoding)
+  return parts.length === 1 ? parts[0]! : Buffer.concat(parts)
 }
 
-/** An output larger than the caller allows, in the words of zlib. */
-export const isTooLarge = (error: unknown): boolean => (error as { code?: string }).code === 'ERR_BUFFER_TOO_LARGE'
-
-const tooLarge = (body: Uint8Array, encoding: string, most: number): BadEncoding =>
-  new BadEncoding(
-    `${body.length} bytes of ${encoding} become more than ${most}` +
-      (most < MAX_CHUNK_BYTES ? `; from ${RATIO_FROM_BYTES} on they may become ${MAX_RATIO} times as many` : ''),
-  )
+/**
+ * Decompresses a chunk's body. It stops at 8 MB, and at 200 times the bytes that came once there are 4 MB, so that a
+ * small record cannot fill the memory. @throws BadEncoding
+ */
+export async function decompress(body: Uint8Array, encoding: ContentEncoding): Promise<Uint8Array> {
+  if (encoding === 'identity') return refuseCompressed(body, encoding)
+  const most = Math.min(MAX_CHUNK_BYTES, Math.max(RATIO_FROM_BYTES, body.length * MAX_RATIO))
+  const inflated = await inflate(body, encoding, most, ZSTD_OPTIONS).catch((error: unknown) => {
+    if (!(error instanceof TooLarge)) throw error
+    const ratio = most < MAX_CHUNK_BYTES ? `; from ${RATIO_FROM_BYTES} on ${MAX_RATIO} times as many are the limit` : ''
+    throw new BadEncoding(error.message + ratio, error)
+  })
+  return refuseCompressed(inflated, encoding)
+}
 
 /** Why zlib could not read what begins with `head`: its own words leave out what was there instead. */
 export function badEncoding(head: Uint8Array, encoding: 'gzip' | 'zstd', error: unknown): BadEncoding {

@@ -4,7 +4,9 @@ import { startConsumer, Stopped } from './kafka-consumer.ts'
 import { connectAdmin, type Admin } from './kafka-admin.ts'
 import { createLogger } from './log.ts'
 import { eventually } from '@rates/testing/eventually'
+import { UNREADABLE } from './record-batch-guard.ts'
 import { randomBytes } from 'node:crypto'
+import kafkajs from 'kafkajs'
 
 const kafka: KafkaSettings = {
   brokers: process.env['RATES_TEST_BROKERS']!.split(','),
@@ -237,5 +239,49 @@ describe('a producer', () => {
     }
     await producer.close()
     expect(await readAll(topic)).toEqual(expect.arrayContaining(acknowledged))
+  })
+})
+
+describe('record batches that were compressed', () => {
+  const { CompressionTypes, Partitioners } = kafkajs
+  const types = [CompressionTypes.GZIP, CompressionTypes.Snappy, CompressionTypes.LZ4, CompressionTypes.ZSTD]
+
+  it('are read by every codec; what would take too much memory is told in its place, and the rest comes', async () => {
+    const topic = await newTopic(1)
+    const client = new kafkajs.Kafka({ brokers: kafka.brokers, logLevel: kafkajs.logLevel.NOTHING })
+    const producer = client.producer({ createPartitioner: Partitioners.DefaultPartitioner })
+    await producer.connect()
+    // Each 8 MiB, so that several make more than one fetch may become; and 17 MiB, which none may.
+    const [large, bomb] = [Buffer.alloc(8 << 20, 'price '), Buffer.alloc(17 << 20, 'price ')]
+    const expected: [number, number | string][] = []
+    const send = async (compression: number, values: Buffer[], reason?: string): Promise<void> => {
+      const messages = values.map((value, i) => ({ value, headers: { n: String(expected.length + i) } }))
+      for (const { length } of values) expected.push([expected.length, reason ?? length])
+      await producer.send({ topic, compression, messages })
+    }
+    for (const type of types) {
+      await send(type, [large])
+      await send(type, [large, Buffer.from('x')])
+      await send(type, [bomb, Buffer.from('y')], 'become more than 16777216')
+    }
+    await send(CompressionTypes.None, [Buffer.from('the last')])
+    await producer.disconnect()
+
+    const seen: [number, number | string][] = []
+    const consumer = await startConsumer(kafka, {
+      groupId: `g-${topic}`,
+      topic,
+      handle: ({ offset, headers, value }) => {
+        const reason = headers.get(UNREADABLE)
+        if (reason === undefined) expect(headers.get('n')).toBe(String(offset))
+        else expect([value, headers.size]).toEqual([null, 1])
+        return Promise.resolve(
+          void seen.push([Number(offset), reason?.replace(/^\d+ bytes of \w+ /, '') ?? value!.length]),
+        )
+      },
+    })
+    await eventually(async () => (await left(`g-${topic}`, topic)) === 0n, { within: 30_000 })
+    await consumer.stop()
+    expect(seen).toEqual(expected)
   })
 })

@@ -7,12 +7,18 @@ import kafkajs from 'kafkajs'
 import RequestQueue from 'kafkajs/src/network/requestQueue/index.js'
 import { codecs } from './kafka-codecs.ts'
 import { type Logger } from './log.ts'
+import { guarded } from './record-batch-guard.ts'
 import { within } from './within.ts'
 
 const { CompressionCodecs, CompressionTypes, Kafka, logLevel } = kafkajs
-CompressionCodecs[CompressionTypes.Snappy] = () => codecs.snappy
-CompressionCodecs[CompressionTypes.LZ4] = () => codecs.lz4
-CompressionCodecs[CompressionTypes.ZSTD] = () => codecs.zstd
+for (const [type, codec] of [
+  [CompressionTypes.GZIP, guarded(codecs.gzip)],
+  [CompressionTypes.Snappy, guarded(codecs.snappy)],
+  [CompressionTypes.LZ4, guarded(codecs.lz4)],
+  [CompressionTypes.ZSTD, guarded(codecs.zstd)],
+] as const) {
+  CompressionCodecs[type] = () => codec
+}
 
 // Without this every idle connection wakes up 900 times a second (kafkajs#1751).
 const queue = RequestQueue.prototype

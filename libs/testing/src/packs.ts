@@ -43,6 +43,22 @@ export function packRow(rows: readonly PackedPrice[], orig = 1, dest = 2, month 
   }
 }
 
+/** A batch in the ledger that ended some time ago, as far as those who look after packs need it. @returns its number */
+export async function insertBatch(
+  db: Pick<pg.Pool, 'query'>,
+  options: { id?: string; state?: string; ago?: string; rows?: number; dryRun?: boolean } = {},
+): Promise<number> {
+  const { id = null, state = 'succeeded', ago = '2 minutes', rows = 5_000, dryRun = false } = options
+  const { rows: made } = await db.query<{ no: number }>(
+    `insert into batches (id, dry_run, state, source, chunks_expected, rows_accepted, finished_at, created_at)
+     values (coalesce($5, 'b' || (select count(*) from batches)), $4, $1, 'acme', 1, $2,
+       case when $1 <> 'open' then now() - $3::interval end, now() - $3::interval)
+     returning no::float8`,
+    [state, rows, ago, dryRun, id],
+  )
+  return made[0]!.no
+}
+
 export async function insertPackRows(db: Pick<pg.Pool, 'query'>, packs: readonly PackRow[]): Promise<void> {
   await db.query(
     `insert into price_packs (batch_no, orig, dest, month, days, n, s, prices, batches, batch_n)
@@ -50,6 +66,14 @@ export async function insertPackRows(db: Pick<pg.Pool, 'query'>, packs: readonly
      from jsonb_populate_recordset(null::price_packs, $1)`,
     [JSON.stringify(packs)],
   )
+}
+
+export async function readPackRows(db: Pick<pg.Pool, 'query'>): Promise<PackRow[]> {
+  const { rows } = await db.query<PackRow>(
+    `select batch_no::float8, orig, dest, month::text, days, n, s::float8[], prices, batches::float8[], batch_n
+     from price_packs order by orig, dest, month, batch_no`,
+  )
+  return rows
 }
 
 /** The prices of a pack, each with its day and batch. @throws Error if its arrays do not belong together */

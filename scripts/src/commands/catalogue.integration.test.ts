@@ -91,9 +91,9 @@ describe('rates regions and rates ports', () => {
     expect(await run(['ports', 'import', 'none.csv'])).toMatchObject({ code: 2, err: 'There is no file none.csv.\n' })
     expect(await run(['ports', 'import', '.'])).toMatchObject({ code: 2 })
     expect(await run(['ports', 'import'])).toMatchObject({ code: 2 })
-    expect(await run(['ports', 'import', '-'], 'x'.repeat((16 << 20) + 1))).toMatchObject({
+    expect(await run(['ports', 'import', '-'], 'x'.repeat((8 << 20) + 1))).toMatchObject({
       code: 1,
-      err: 'standard input has more than 16 MiB.\n',
+      err: 'standard input has more than 8 MiB.\n',
     })
     env = { ...env, RATES_URL: 'http://127.0.0.1:1' }
     expect(await run(['ports', 'import', 'bad.csv'])).toMatchObject({ code: 3 })

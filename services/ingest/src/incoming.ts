@@ -6,6 +6,7 @@ import { TooManyRows, type RowBuffer } from '@rates/core/row-buffer'
 import { readEnvelope, type BatchHeaders, type ContentType } from '@rates/core/wire'
 import { BadEncoding, decompress, sha256 } from '@rates/service/compression'
 import { type IncomingRecord } from '@rates/service/kafka'
+import { UNREADABLE } from '@rates/service/record-batch-guard'
 
 /** A record that is a part of a batch, or a whole one, with its body ready to be parsed. */
 export interface IncomingChunk {
@@ -62,6 +63,11 @@ export interface DeadLetter {
 export async function readRecord(
   record: IncomingRecord,
 ): Promise<IncomingChunk | Control | UnreadableBatch | DeadLetter> {
+  const unreadable = record.headers.get(UNREADABLE)
+  if (unreadable !== undefined) {
+    const detail = `the record batch: ${unreadable}`
+    return { kind: 'dead-letter', reason: 'bad_encoding', detail, batchId: undefined, replyTo: undefined }
+  }
   const envelope = readEnvelope(record.headers)
   if (envelope.kind === 'cancel' || envelope.kind === 'revert') return envelope
   if (envelope.kind === 'fault') {
@@ -137,6 +143,7 @@ function readWhole(contentType: ContentType | undefined, body: Uint8Array): Inco
       ? parserOf('text/csv', body)
       : `it is neither JSON nor CSV of four columns: ${JSON.stringify(line.slice(0, 60))}`
   }
+  if (jsonMarks(body) > MAX_JSON_MARKS) return `it has more JSON than ${MAX_CHUNK_ROWS} prices take`
   let json: unknown
   try {
     json = JSON.parse(new TextDecoder().decode(body))
@@ -156,6 +163,16 @@ function readWhole(contentType: ContentType | undefined, body: Uint8Array): Inco
     if (contentType === undefined && 'orig_code' in json) return parserOf('application/x-ndjson', body)
   }
   return 'it is JSON, but no {"prices": […]}'
+}
+
+/** A price has nine of { [ : and the comma, and something may stand beside the prices. */
+const MAX_JSON_MARKS = MAX_CHUNK_ROWS * 9 + 10_000
+
+/** 8 MB of "[],[],…" would become 200 MB of objects: they are counted before they are made. */
+function jsonMarks(body: Uint8Array): number {
+  let marks = 0
+  for (const byte of body) if (byte === 0x2c || byte === 0x3a || byte === 0x5b || byte === 0x7b) marks++
+  return marks
 }
 
 function isPrice(line: string): boolean {

@@ -6,6 +6,7 @@ export interface Round {
   crowdedMonths: number
   crowdedPacks: number
   seconds: number
+  hiddenBatches: number
 }
 
 /** What the worker that holds the lease counts of merging and retention; docs/metrics.md lists all. */
@@ -41,6 +42,11 @@ export function maintenanceMetrics(registry: Registry) {
     help: 'What counting all packs took in the last round.',
     registers,
   })
+  const hidden = new Gauge({
+    name: 'rates_hidden_batches',
+    help: 'Batches that every read filters out, at the last round: loading, failed, reverted, replaced.',
+    registers,
+  })
   const trimmed = new Counter({
     name: 'rates_retention_packs_total',
     help: 'Packs that went because their month is older than prices are kept.',
@@ -71,6 +77,7 @@ export function maintenanceMetrics(registry: Registry) {
       crowded.set(round.crowdedMonths)
       waiting.set(round.crowdedPacks)
       counting.set(round.seconds)
+      hidden.set(round.hiddenBatches)
       last.setToCurrentTime({ task: 'merge' })
     },
     forgotten: (count: number) => forgotten.inc(count),

@@ -103,7 +103,8 @@ export class MergeSweep {
       }
       from = page.next
     }
-    this.metrics.round(round)
+    const { rows } = await this.pool.query<{ count: number }>('select count(*)::int as count from hidden_batches')
+    this.metrics.round({ ...round, hiddenBatches: rows[0]!.count })
     this.pauseUntil = performance.now() + Math.max(PAUSE_MILLISECONDS, round.seconds * 9_000)
   }
 

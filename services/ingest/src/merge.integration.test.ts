@@ -4,7 +4,15 @@ import { revertIn } from '@rates/service/ledger/revert'
 import { createLogger } from '@rates/service/log'
 import { createPool, withTransaction } from '@rates/service/postgres'
 import { importTestPorts, numbers } from '@rates/testing/batches'
-import { insertPackRows, packRow, pricesOf, type PackedPrice, type PackRow } from '@rates/testing/packs'
+import {
+  insertBatch,
+  insertPackRows,
+  packRow,
+  pricesOf,
+  readPackRows,
+  type PackedPrice,
+  type PackRow,
+} from '@rates/testing/packs'
 import { createTestDatabase, type TestDatabase } from '@rates/testing/postgres'
 import type pg from 'pg'
 import { Registry } from 'prom-client'
@@ -29,28 +37,20 @@ const next = numbers(11)
 const rule = { afterSeconds: 60, revertWindowDays: 7 }
 const MONTH = '2020-01-01'
 
-/** A batch in the ledger, with a pack for each list of prices: (orig 1, dest 2), (1, 3) and so on. */
-async function batch(options: { state?: string; ago?: string; rows?: number; dryRun?: boolean } = {}): Promise<number> {
-  const { state = 'succeeded', ago = '2 minutes', rows = 5_000, dryRun = false } = options
-  const { rows: made } = await pool.query<{ no: bigint }>(
-    `insert into batches (id, dry_run, state, source, rows_accepted, finished_at, created_at)
-     values ('b' || (select count(*) from batches), $4, $1, 'acme', $2, case when $1 <> 'open' then now() - $3::interval end,
-       now() - $3::interval) returning no`,
-    [state, rows, ago, dryRun],
-  )
-  return Number(made[0]!.no)
-}
+type BatchOptions = Parameters<typeof insertBatch>[1]
+const batch = (options?: BatchOptions) => insertBatch(pool, options)
 
 const prices = (batchNo: number, count = 1 + (next() % 9)): PackedPrice[] =>
   Array.from({ length: count }, () => ({ batchNo, day: next() % 31, price: 1 + (next() % 5_000) }))
 
+/** A pack for each of some pairs: of port 1 to port 2, to port 3 and so on. */
 const insert = (batchNo: number, pairs = 1, count?: number) =>
   insertPackRows(
     pool,
     Array.from({ length: pairs }, (_, i) => packRow(prices(batchNo, count), 1, 2 + i)),
   )
 
-async function crowd(count: number, options: Parameters<typeof batch>[0] = {}, pairs = 1): Promise<number[]> {
+async function crowd(count: number, options: BatchOptions = {}, pairs = 1): Promise<number[]> {
   const made: number[] = []
   for (let i = 0; i < count; i++) {
     made.push(await batch(options))
@@ -59,13 +59,7 @@ async function crowd(count: number, options: Parameters<typeof batch>[0] = {}, p
   return made
 }
 
-async function packs(): Promise<PackRow[]> {
-  const { rows } = await pool.query<PackRow>(
-    `select batch_no::float8, orig, dest, month::text, days, n, s::float8[], prices, batches::float8[], batch_n
-     from price_packs order by orig, dest, month, batch_no`,
-  )
-  return rows
-}
+const packs = () => readPackRows(pool)
 
 /** Each price with its place, day and batch: what merging must not change. */
 async function content(): Promise<string[]> {
@@ -222,6 +216,7 @@ describe('a batch that is being hidden', () => {
     const id = 'b0'
     const reverting = withTransaction(pool, (client) => revertIn(client, id, false, 7))
     await sweep()
+    expect((await packs()).map(numbersOf)).toEqual([made, made])
     await merging.query('commit')
     merging.release()
     expect(await reverting).toMatchObject({ kind: 'reverted' })
@@ -243,6 +238,27 @@ describe('two at once', () => {
     const before = await content()
     await Promise.all([sweep(), sweep(), sweep()])
     expect(await content()).toEqual(before)
+  })
+
+  it('leave alone what somebody else is rewriting, and wait for nobody', async () => {
+    const early: number[] = []
+    for (let i = 0; i < CROWD; i++) {
+      early.push(await batch())
+      await insert(early[i]!, 1, 1)
+    }
+    await sweep()
+    const holder = await pool.connect()
+    await holder.query('begin')
+    await holder.query('select from price_packs where batches is not null for update')
+    const late: number[] = []
+    for (let i = 0; i < CROWD; i++) {
+      late.push(await batch())
+      await insert(late[i]!, 1, 3)
+    }
+    await sweep()
+    expect((await packs()).map(numbersOf)).toEqual([early, late])
+    await holder.query('rollback')
+    holder.release()
   })
 
   it('a step takes on no more than some thousand packs', async () => {

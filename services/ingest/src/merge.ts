@@ -63,6 +63,7 @@ cross join lateral (
       from batches b where b.no = batch_no and b.state = 'succeeded' and not b.dry_run
         and b.finished_at < clock_timestamp() - make_interval(secs => $4)) end as together
   from price_packs where orig = g.orig and dest = g.dest and month = g.month
+  offset 0 -- so that the sizes are added up once
 ) p
 where p.together is not null and p.size < ${FULL_PRICES}
 limit ${STEP_PACKS}`

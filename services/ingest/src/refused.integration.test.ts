@@ -4,6 +4,7 @@ import { chunkRecords, csv, importTestPorts, sha256Hex, testBatch } from '@rates
 import { eventually } from '@rates/testing/eventually'
 import { factsOf, settled, startLine, succeeded, visible, type Line } from '@rates/testing/line'
 import kafkajs from 'kafkajs'
+import { randomBytes } from 'node:crypto'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { startTestWorker } from './test-worker.ts'
 
@@ -126,6 +127,42 @@ describe('bad rows', () => {
   })
 })
 
+describe('bodies', () => {
+  it.each([
+    ['several members of gzip', 'gzip', (parts: Buffer[]) => Buffer.concat(parts.map((part) => gzipSync(part)))],
+    ['several frames of zstd', 'zstd', (parts: Buffer[]) => Buffer.concat(parts.map((part) => zstdCompressSync(part)))],
+  ] as const)('may be %s, and none of them is lost', async (_, encoding, encode) => {
+    const batch = testBatch(90)
+    const value = encode([0, 30, 60].map((from) => csv(batch.lines.slice(from, from + 30))))
+    const headers = { 'batch-id': batch.id, 'content-encoding': encoding }
+    await line.send([{ topic: line.topics.batches, headers, value }])
+    await line.reply(batch.id)
+    expect(await factsOf(line, batch)).toEqual(succeeded(batch))
+  })
+
+  it('may name the topic of replies to have the reply there', async () => {
+    const batch = testBatch(3)
+    const headers = { 'batch-id': batch.id, 'reply-to': line.topics.replies }
+    await line.send([{ topic: line.topics.batches, headers, value: csv(batch.lines) }])
+    await line.reply(batch.id)
+    expect(await factsOf(line, batch)).toEqual(succeeded(batch))
+  })
+
+  it('with JSON that is nested too deeply to be shown fail their batch, and end no worker', async () => {
+    const batch = testBatch(1)
+    const deep = '['.repeat(30_000) + ']'.repeat(30_000)
+    const value = Buffer.from(
+      `{"prices":[${deep},{"orig_code":${deep},"dest_code":"NLRTM","day":"2001-01-01","price":1}]}`,
+    )
+    await line.send([{ topic: line.topics.batches, headers: { 'batch-id': batch.id }, value }])
+    expect(await line.reply(batch.id)).toMatchObject({
+      state: 'failed',
+      error: { rules: { json: 1, text_expected: 1 } },
+    })
+    await expectGoingOn()
+  })
+})
+
 describe('records that are no part of a batch', () => {
   const body = csv(['CNGGZ,NLRTM,2001-01-01,100'])
   const chunk = {
@@ -140,6 +177,8 @@ describe('records that are no part of a batch', () => {
     Object.fromEntries(Object.entries({ ...chunk, ...more }).filter(([key]) => key !== name))
   const many = csv(new Array<string>(32_768).fill('CNGGZ,NLRTM,2001-01-01,1'))
   const bomb = Buffer.alloc(8_000_001)
+  const noise = randomBytes(50_000)
+  const encoded = (encoding: string): Record<string, string> => without('sha256', { 'content-encoding': encoding })
   const odd: [string, string, Record<string, string>, Buffer | null][] = [
     ['text', 'not_a_batch', {}, Buffer.from('hello')],
     ['binary', 'not_a_batch', {}, Buffer.from([0, 255, 254, 3, 0x7b])],
@@ -159,8 +198,20 @@ describe('records that are no part of a batch', () => {
     ['other rows than it says', 'rows_mismatch', { ...chunk, rows: '2' }, body],
     ['too many rows', 'too_many_rows', without('rows', { sha256: sha256Hex(many) }), many],
     ['no gzip', 'bad_encoding', { ...chunk, 'content-encoding': 'gzip' }, body],
-    ['a bomb in gzip', 'bad_encoding', without('sha256', { 'content-encoding': 'gzip' }), gzipSync(bomb)],
-    ['a bomb in zstd', 'bad_encoding', without('sha256', { 'content-encoding': 'zstd' }), zstdCompressSync(bomb)],
+    ['a bomb in gzip', 'bad_encoding', encoded('gzip'), gzipSync(bomb)],
+    ['a bomb in zstd', 'bad_encoding', encoded('zstd'), zstdCompressSync(bomb)],
+    [
+      'more than 8 000 000 bytes in zstd',
+      'bad_encoding',
+      encoded('zstd'),
+      zstdCompressSync(Buffer.concat([bomb, noise])),
+    ],
+    ['half of a gzip', 'bad_encoding', encoded('gzip'), gzipSync(body).subarray(0, 20)],
+    ['gzip with something after it', 'bad_encoding', encoded('gzip'), Buffer.concat([gzipSync(body), body])],
+    ['gzip in gzip', 'bad_encoding', encoded('gzip'), gzipSync(gzipSync(body))],
+    ['gzip without saying so', 'bad_encoding', without('sha256'), gzipSync(body)],
+    ['two encodings at once', 'bad_header', encoded('gzip, zstd'), gzipSync(body)],
+    ['a JSON of very many values', 'not_a_batch', {}, Buffer.from(`{"prices":[${'[],'.repeat(290_000)}[]]}`)],
     ['too many bytes', 'too_large', without('sha256'), Buffer.alloc(900_001, 'a')],
   ]
   it.each(odd)(
@@ -193,6 +244,22 @@ describe('records that are no part of a batch', () => {
       await expectGoingOn()
     },
   )
+
+  it('a record that is too large once Kafka has unpacked it is told in its place, and the partition goes on', async () => {
+    const kafka = new kafkajs.Kafka({ brokers: line.brokers, logLevel: kafkajs.logLevel.NOTHING })
+    const producer = kafka.producer({ createPartitioner: kafkajs.Partitioners.DefaultPartitioner })
+    await producer.connect()
+    const before = (await line.deadLetters()).length
+    const messages = [{ headers: { 'batch-id': 'large' }, value: Buffer.alloc(20 << 20, ' ') }]
+    await producer.send({ topic: line.topics.batches, compression: kafkajs.CompressionTypes.GZIP, messages })
+    await producer.disconnect()
+    const letter = await eventually(async () => (await line.deadLetters())[before])
+    expect(letter.headers.get('dead-letter-reason')).toBe('bad_encoding')
+    expect(letter.headers.get('dead-letter-detail')).toMatch(
+      /^the record batch: \d+ bytes of gzip become more than 16777216$/,
+    )
+    await expectGoingOn()
+  })
 
   it('a header without a value is none, and blocks nothing', async () => {
     const batch = testBatch(5)

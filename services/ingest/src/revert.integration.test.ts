@@ -36,7 +36,6 @@ beforeAll(async () => {
   await startWorkers()
 })
 afterAll(() => line.close())
-
 const whole = (batch: TestBatch, headers: Record<string, string> = {}) => ({
   topic: line.topics.batches,
   headers: { 'batch-id': batch.id, 'content-type': 'text/csv', ...headers },
@@ -67,9 +66,8 @@ async function request(id: string, more: { dryRun?: boolean; correlationId?: str
   await requestRevert(line.producer, line.topics, { batchId: id, ...more })
   return eventually(async () => (await line.replies(id))[before], { within: 20_000, what: `the answer for ${id}` })
 }
-const ledgerOf = async (
-  id: string,
-): Promise<{ state: string; replacedBy: string | null; hiddenAt: Date; hidden: boolean }> =>
+type Row = { state: string; replacedBy: string | null; hiddenAt: Date; hidden: boolean }
+const ledgerOf = async (id: string): Promise<Row> =>
   (
     await line.pool.query(
       `select state, replaced_by as "replacedBy", hidden_at as "hiddenAt", exists (select from hidden_batches where batch_no = no) as hidden

@@ -36,7 +36,7 @@ export async function startWorker(settings: Settings, log: Logger, lifecycle: Li
   const topics = topicNames(settings.KAFKA_PREFIX)
   const groups = groupNames(settings.KAFKA_PREFIX)
   const kafka = { brokers: settings.KAFKA_BROKERS, clientId: settings.WORKER_NAME, log }
-  const replies: ReplySettings = { replies: topics.replies, allowed: settings.REPLY_TOPICS }
+  const replies: ReplySettings = { replies: topics.replies, allowed: [topics.replies, ...settings.REPLY_TOPICS] }
 
   const { registry, close: closeMetrics } = createMetrics({ version: settings.BUILD_VERSION })
   lifecycle.defer('metrics', closeMetrics)

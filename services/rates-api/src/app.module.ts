@@ -62,7 +62,7 @@ class AppModule {
   ): DynamicModule {
     const catalog = new Catalog(pool)
     const topics = topicNames(settings.KAFKA_PREFIX)
-    const replyTopics = settings.REPLY_TOPICS
+    const replyTopics = [topics.replies, ...settings.REPLY_TOPICS]
     const replies: ReplySettings = { replies: topics.replies, allowed: replyTopics }
     const actions = new BatchActions({ pool, ledger, replies, windowDays: settings.REVERT_WINDOW_DAYS })
     const uploads = new Uploads({

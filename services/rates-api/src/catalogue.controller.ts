@@ -3,6 +3,7 @@ import {
   CATALOGUE_RULES,
   CatalogueRefused,
   isConflict,
+  MAX_CATALOGUE_BYTES,
   MAX_CATALOGUE_ROWS,
   type CatalogueFault,
   type CatalogueKind,
@@ -35,7 +36,6 @@ export interface CatalogueSettings {
 }
 export const CATALOGUE_SETTINGS = Symbol('catalogue settings')
 
-const MAX_FILE_BYTES = 16 << 20
 const MAX_ENTRY_BYTES = 16 << 10
 /** Faults and changes of a file that are told; their number is told whatever it is. */
 const MAX_TOLD = 1000
@@ -201,7 +201,7 @@ export class CatalogueController {
       }
       this.#importing = true
       try {
-        const given = readCatalogueFile(kind, await this.#body(request, 'text/csv', MAX_FILE_BYTES))
+        const given = readCatalogueFile(kind, await this.#body(request, 'text/csv', MAX_CATALOGUE_BYTES))
         return told(kind, dryRun, await this.#change(kind, given, dryRun))
       } finally {
         this.#importing = false

@@ -299,27 +299,27 @@ describe('POST /regions and POST /ports', () => {
   })
 
   it('take thousands of rows, and hundreds of levels never', async () => {
-    const many = Array.from({ length: 20_000 }, (_, i) => `X${i},Port ${i},asia`)
+    const many = Array.from({ length: 5_000 }, (_, i) => `X${i},Port ${i},asia`)
     expect(await post('/ports', ['code,name,parent_slug', ...many].join('\n'))).toMatchObject({
-      body: { added: 20_000 },
+      body: { added: 5_000 },
     })
     const bad = await post('/ports', ['code,name,parent_slug', ...many.map((line) => `${line}x`)].join('\n'))
-    expect([bad.status, bad.body.faults, bad.body.errors!.length]).toEqual([422, 20_000, 1000])
-    const chain = Array.from({ length: 150_000 }, (_, i) => `r${i},R,${i === 0 ? '' : `r${i - 1}`}`)
+    expect([bad.status, bad.body.faults, bad.body.errors!.length]).toEqual([422, 5_000, 1000])
+    const chain = Array.from({ length: 30_000 }, (_, i) => `r${i},R,${i === 0 ? '' : `r${i - 1}`}`)
     const deep = await post('/regions', ['slug,name,parent_slug', ...chain.reverse()].join('\n'))
-    expect([deep.status, deep.body.faults]).toEqual([422, 150_000 - 100])
+    expect([deep.status, deep.body.faults]).toEqual([422, 30_000 - 100])
     expect(await post('/regions', ['slug,name,parent_slug', ...chain.slice(-100)].join('\n'))).toMatchObject({
       body: { added: 100 },
     })
-    expect((await post('/ports', 'code,name,parent_slug\n' + ',,\n'.repeat(200_001))).body.errors).toMatchObject([
-      { line: 200_002, rule: 'too_many_rows' },
+    expect((await post('/ports', 'code,name,parent_slug\n' + ',,\n'.repeat(50_001))).body.errors).toMatchObject([
+      { line: 50_002, rule: 'too_many_rows' },
     ])
-    expect((await post('/ports', 'x'.repeat((16 << 20) + 1))).status).toBe(413)
+    expect((await post('/ports', 'x'.repeat((8 << 20) + 1))).status).toBe(413)
   })
 
   it('are one at a time, and together with single changes leave what one of them says', async () => {
     const file = (name: string): string =>
-      ['code,name,parent_slug', ...Array.from({ length: 500 }, (_, i) => `Y${i},${name},asia`)].join('\n')
+      ['code,name,parent_slug', ...Array.from({ length: 200 }, (_, i) => `Y${i},${name},asia`)].join('\n')
     const answers = await Promise.all([
       ...['first', 'second', 'third'].map((name) => post('/ports', file(name))),
       ...Array.from({ length: 10 }, (_, i) => put(`/ports/Z${i}`, { name: 'z', region: 'china' })),

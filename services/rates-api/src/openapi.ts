@@ -76,7 +76,8 @@ function parametersOf(schema: z.ZodObject | undefined, place: 'path' | 'query' |
 }
 
 function requestBody(body: NonNullable<RouteDescription['body']>): Json {
-  const { $schema: _, ...schema } = z.toJSONSchema(body.schema ?? z.string(), { io: 'input', override })
+  const schema = z.toJSONSchema(body.schema ?? z.string(), { io: 'input', override })
+  delete schema.$schema
   const content = Object.fromEntries(
     Object.entries(body.contentTypes).map(([type, example]) => [type, { schema, example }]),
   )

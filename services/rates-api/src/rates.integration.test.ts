@@ -192,6 +192,20 @@ describe('GET /rates', () => {
     expect(compared).toBe(20_000)
   })
 
+  it('from port to port is not planned anew each time', async () => {
+    await api.pool.query(`
+      insert into price_packs (batch_no, orig, dest, month, days, n, s, prices)
+      select 1, 1000 + i / 200, 1000 + i % 200, '2021-01-01', '{0}', '{1}', '{1}', '{1}' from generate_series(1, 20000) i`)
+    await api.pool.query('analyze price_packs')
+    for (let i = 0; i < 50; i++) await rates()
+    // The statement is prepared on each of the pool's few connections; this asks one of them.
+    const { rows } = await api.pool.query<{ generic: number; custom: number }>(
+      `select generic_plans::int as generic, custom_plans::int as custom from pg_prepared_statements where name = 'read-pair'`,
+    )
+    expect(rows[0]!.custom).toBeLessThanOrEqual(5)
+    expect(rows[0]!.generic).toBeGreaterThan(5)
+  })
+
   it('gives what avg(price) over the rows gives, also for regions', async () => {
     const codes = ['CNGGZ', 'CNSZX', 'CNTXG']
     const prices = Array.from({ length: 6000 }, (_, i): Price => {

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer, request as httpRequest, type IncomingMessage, type Server } from 'node:http'
 import { type AddressInfo } from 'node:net'
-import { gzipSync } from 'node:zlib'
+import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { afterEach, describe, expect, it } from '@jest/globals'
 import { discardRest, readBody, type BodyLimits, type Encoding } from './upload-body.ts'
 
@@ -51,6 +51,64 @@ describe('the body of an upload', () => {
   it('is decompressed', async () => {
     const url = await serve((request) => all(request, 'gzip'))
     expect(await send(url, gzipSync(Buffer.alloc(1_000_000)))).toBe('1000000')
+  })
+
+  it('may be several frames of zstd, or members of gzip: none is lost', async () => {
+    const parts = [Buffer.alloc(1000, 'a'), Buffer.alloc(1000, 'b'), Buffer.alloc(1000, 'c')]
+    for (const [encoding, encode] of [
+      ['gzip', gzipSync],
+      ['zstd', zstdCompressSync],
+    ] as const) {
+      const url = await serve((request) => all(request, encoding))
+      expect(await send(url, Buffer.concat(parts.map((part) => encode(part))))).toBe('3000')
+    }
+  })
+
+  it.each<[string, Encoding, Buffer, string]>([
+    ['is not what it says', 'zstd', gzipSync('x'), 'it is no whole zstd: it begins with 1f 8b 08 00.'],
+    ['breaks off', 'gzip', gzipSync('x').subarray(0, -4), 'it is no whole gzip: it ends in the middle.'],
+    [
+      'goes on after its end',
+      'gzip',
+      Buffer.concat([gzipSync('x'), Buffer.from('and more')]),
+      'or after its end, is no gzip.',
+    ],
+    [
+      'is compressed twice',
+      'gzip',
+      gzipSync(gzipSync('x')),
+      'what is left after gzip is gzip still; a body is compressed once.',
+    ],
+    [
+      'does not say that it is compressed',
+      'identity',
+      gzipSync('x'),
+      'the body is gzip, and there is no content-encoding: gzip.',
+    ],
+  ])('that %s is refused, and told why', async (_, encoding, body, reason) => {
+    const url = await serve((request) => all(request, encoding))
+    const answer = await send(url, body)
+    expect(answer).toMatch(/^The content cannot be read: /)
+    expect(answer.endsWith(reason)).toBe(true)
+  })
+
+  it('may become 16 MiB, then 200 times what came: a bomb is refused before it fills anything', async () => {
+    const large = { ...limits, maxBytes: 1 << 30 }
+    const sizes: number[] = []
+    const url = await serve(async (request) => {
+      let size = 0
+      for await (const piece of readBody(request, 'zstd', large, new AbortController().signal)) {
+        size += piece.length
+        sizes.push(size)
+      }
+      return String(size)
+    })
+    expect(await send(url, zstdCompressSync(Buffer.alloc(16 << 20)))).toBe(String(16 << 20))
+    const bomb = zstdCompressSync(Buffer.alloc(256 << 20))
+    const before = process.memoryUsage().rss
+    expect(await send(url, bomb)).toBe('The content is more than 200 times as large as what was sent.')
+    expect(sizes.at(-1)).toBeLessThanOrEqual(16 << 20)
+    expect(process.memoryUsage().rss - before).toBeLessThan(40 << 20)
   })
 
   it('is not read faster than it is taken', async () => {

@@ -18,7 +18,6 @@ beforeAll(async () => {
     ...apiEnvironment(),
     UPLOAD_IDLE_SECONDS: '0.5',
     UPLOAD_MAX_BYTES: '50000000',
-    REPLY_TOPICS: line.topics.replies,
   })
 })
 afterAll(async () => {
@@ -218,20 +217,17 @@ describe('POST /batches', () => {
     ])
   })
 
-  it.each([
-    ['query', {}, '&dryRun=true'],
-    ['header', { 'dry-run': 'true' }, ''],
-  ])('checks a dry run (%s), writes its own record alone, and leaves its id free', async (_, headers, query) => {
+  it.each(['query', 'header'])('checks a dry run (%s), writes its record alone, leaves its id free', async (where) => {
+    const [headers, query] = where === 'query' ? [{}, '&dryRun=true'] : [{ 'dry-run': 'true' }, '']
     const batch = testBatch(10)
-    const answer = await post(csv(batch.lines), headers, `?id=${batch.id}${query}`)
-    expect(answer).toMatchObject({ status: 202, location: `/batches/${batch.id}?dryRun=true`, body: { dryRun: true } })
+    const { status, location } = await post(csv(batch.lines), headers, `?id=${batch.id}${query}`)
+    expect([status, location]).toEqual([202, `/batches/${batch.id}?dryRun=true`])
     await eventually(async () => (await factsOf(line, batch, true)).state === 'succeeded')
     const packs = 'select from price_packs p join batches b on b.no = p.batch_no where b.id = $1'
     expect((await line.pool.query(packs, [batch.id])).rowCount).toBe(0)
     expect((await api.get(`/batches/${batch.id}`)).status).toBe(404)
     expect((await post(csv(batch.lines), {}, `?id=${batch.id}`)).status).toBe(202)
-    expect(await outcome(batch.id)).toMatchObject({ state: 'succeeded', dryRun: false })
-    expect(await visible(line, batch)).toBe('all')
+    await eventually(async () => (await visible(line, batch)) === 'all')
   })
 })
 

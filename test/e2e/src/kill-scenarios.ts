@@ -123,14 +123,15 @@ function refusing(): Scenario {
   }
 }
 
+function ofOnePair(batch: TestBatch): TestBatch {
+  const lines = batch.lines.map((each) => `CNGGZ,NLRTM${each.slice(11)}`)
+  return { ...batch, lines, digest: digestOf(lines) }
+}
+
 /** Nine batches of one pair and month: enough to be merged. */
 function crowd(): TestBatch[] {
   const { month } = testBatch(0)
-  return Array.from({ length: 9 }, (_, i) => {
-    const batch = testBatch(20 + i, { month })
-    const lines = batch.lines.map((each) => `CNGGZ,NLRTM${each.slice(11)}`)
-    return { ...batch, lines, digest: digestOf(lines) }
-  })
+  return Array.from({ length: 9 }, (_, i) => ofOnePair(testBatch(20 + i, { month })))
 }
 
 const areMerged = (line: Line): Promise<true> =>
@@ -178,8 +179,9 @@ function purging(): Scenario {
   }
 }
 
+/** Retention removes a pair's month at once, and is no replacement: a batch of many goes in parts. */
 function trimming(): Scenario {
-  const batch = testBatch(300)
+  const batch = ofOnePair(testBatch(300))
   return {
     settings: { PRICE_RETENTION_DAYS: '365' }, // test batches are of the last century
     prepare: (line) => withWorker(line, { PRICE_RETENTION_DAYS: '0' }, () => load(line, batch)),
@@ -207,7 +209,8 @@ function forgetting(): Scenario {
         await until(line, 'a purge', 'select from batches where purged_at is not null')
       })
       await line.pool.query(
-        `update batches set created_at = created_at - interval '40 days', finished_at = finished_at - interval '40 days'`,
+        `update batches set created_at = created_at - interval '40 days', finished_at = finished_at - interval '40 days';
+         update outbox set created_at = created_at - interval '40 days'`,
       )
     },
     act: () => Promise.resolve(),

@@ -1,7 +1,8 @@
 import { type PackWriter } from '@rates/core/pack-writer'
 import { STORED_COLUMNS, StoredPacks } from '@rates/core/stored-packs'
 import type pg from 'pg'
-import { from as copyFrom, to as copyTo } from 'pg-copy-streams'
+import { from as copyFrom } from 'pg-copy-streams'
+import { readCopy } from './read-copy.ts'
 
 // COPY takes no parameters: which packs it is about stands in a setting of the transaction.
 const REMOVE = `
@@ -19,7 +20,7 @@ export async function removePacks(client: pg.ClientBase, ctids: readonly string[
     values: [ctids],
   })
   const pieces: Buffer[] = []
-  for await (const piece of client.query(copyTo(REMOVE)) as AsyncIterable<Buffer>) pieces.push(piece)
+  for await (const piece of readCopy(client, REMOVE)) pieces.push(piece)
   return new StoredPacks(Buffer.concat(pieces))
 }
 

@@ -1,8 +1,8 @@
 import { type Port } from '@rates/core/port-table'
 import pg from 'pg'
-import { to as copyTo } from 'pg-copy-streams'
 import { PackReader, READ_COLUMNS } from './pack-reader.ts'
 import { PackSums, type PackFault } from './pack-sums.ts'
+import { readCopy } from './read-copy.ts'
 import { ChunkSum, judgeBatch, type BatchFault, type Verdict, type VerifiedBatch } from './verify-batch.ts'
 
 /**
@@ -132,7 +132,7 @@ class Verifier {
     )
     const total = rows[0]!.rows
     const reader = new PackReader()
-    for await (const piece of client.query(copyTo(await this.copyOf(only))) as AsyncIterable<Buffer>) {
+    for await (const piece of readCopy(client, await this.copyOf(only))) {
       reader.push(piece)
       while (reader.next()) sums.add(reader)
       this.options.onProgress?.(sums.rows, total)

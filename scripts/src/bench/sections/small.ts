@@ -47,7 +47,8 @@ export const small: Section<SmallResult> = {
     )
     const read = async (): Promise<Reads> => {
       const { url } = await site.useApi()
-      const timing = { connections: 8, rate: plan.rate / 2, warmUpSeconds: 1, seconds: plan.readSeconds }
+      // Few enough for a table of many packs to keep up with.
+      const timing = { connections: 8, rate: plan.rate / 10, warmUpSeconds: 1, seconds: plan.readSeconds * 2 }
       const { spread } = await request({ by: 'http', url, ...timing, requests })
       return { http: spread, packs: await packsOf(site) }
     }
@@ -154,7 +155,7 @@ async function packsOf(site: Site): Promise<number> {
   return (await site.db.query<{ n: number }>('select count(*)::int as n from price_packs')).rows[0]!.n
 }
 
-/** Until the number of packs has fallen and stays. */
+/** Until the number of packs has fallen and stays; given up where nothing is merged at all. */
 async function untilMerged(site: Site, loaded: number, withinMs: number): Promise<boolean> {
   let packs = loaded
   let calm = 0
@@ -163,6 +164,7 @@ async function untilMerged(site: Site, loaded: number, withinMs: number): Promis
     calm = now === packs ? calm + 1 : 0
     packs = now
     if (packs < loaded && calm >= 8) return true
+    if (packs >= loaded && calm >= 45) return false
   }
   return false
 }
