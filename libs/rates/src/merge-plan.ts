@@ -1,8 +1,11 @@
 /** So many small packs of a pair and month are left alone: fewer would be rewritten more often than it helps readers. */
 export const CROWD = 8
 
-/** Prices of a merged pack at most, as many as a chunk may bring. Taking a batch out rewrites packs of this size. */
-export const MERGED_PRICES = 32_768
+/**
+ * Prices of a merged pack at most. A read of a month takes time for each pack and not for its prices, so that they should
+ * be large; but taking a batch out rewrites all prices of the packs that it is in (docs/decisions/0007).
+ */
+export const MERGED_PRICES = 131_072
 
 /** From this size on a pack is never merged again: two of them would not fit into one. */
 export const FULL_PRICES = MERGED_PRICES / 2

@@ -193,7 +193,9 @@ async function checkView(line: Line, sent: readonly Sent[], rows: readonly Row[]
   const violations: Violation[] = []
   const visible = new Set(rows.filter(({ state, dryRun }) => state === 'succeeded' && !dryRun).map(({ id }) => id))
   for (const [month, together] of Map.groupBy(sent, ({ batch }) => batch.month)) {
-    const batches = new Map(together.filter(({ dryRun, trimmed }) => !dryRun && !trimmed).map(({ batch }) => [batch.id, batch]))
+    const batches = new Map(
+      together.filter(({ dryRun, trimmed }) => !dryRun && !trimmed).map(({ batch }) => [batch.id, batch]),
+    )
     const expected = [...batches.values()].filter(({ id }) => visible.has(id)).flatMap(({ lines }) => lines)
     const seen = await line.pool.query<{ line: string }>(
       `select orig_code || ',' || dest_code || ',' || day || ',' || price as line from prices

@@ -29,7 +29,7 @@ export async function openModel(
   const one = async (connection: number): Promise<void> => {
     while (signal?.aborted !== true) {
       const request = next++
-      const at = epoch()
+      const at = started + (request * 1000) / rate
       if (at >= started + seconds * 1000) return
       const early = at - epoch()
       if (early > 0) await sleep(early)

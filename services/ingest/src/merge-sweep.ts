@@ -10,9 +10,10 @@ import { trimStep } from './retention-prices.ts'
 export interface SweepSettings extends MergeSettings {
   /** Days after which the prices of a month go, counted from its last day; 0: never. */
   priceRetentionDays: number
+  /** Entries of the index that one look takes in; by default so many that it lasts some tens of milliseconds. */
+  page?: number
 }
 
-/** Entries of the index that one look takes in: some tens of milliseconds. */
 const PAGE = 50_000
 /** Pair-months that one transaction is about at most; it is bounded by packs and prices besides. */
 const STEP_MONTHS = 1_000
@@ -30,7 +31,7 @@ const COUNT = `
 select orig, dest, month::text as month, count(*)::int as packs,
   $4::float8 > 0 and month < date_trunc('month', (clock_timestamp() - make_interval(secs => $4)) at time zone 'UTC') as old
 from (select orig, dest, month from price_packs where (orig, dest, month) >= ($1::int, $2::int, $3::date)
-  order by orig, dest, month limit ${PAGE}) p
+  order by orig, dest, month limit $5) p
 group by orig, dest, month order by orig, dest, month`
 
 interface Counted extends PairMonth {
@@ -109,13 +110,14 @@ export class MergeSweep {
   }
 
   private async count(from: PairMonth): Promise<{ months: Counted[]; next: PairMonth | undefined }> {
+    const { priceRetentionDays, page = PAGE } = this.settings
     const { rows } = await this.pool.query<Counted>({
       name: 'count-packs',
       text: COUNT,
-      values: [from.orig, from.dest, from.month, this.settings.priceRetentionDays * 86_400],
+      values: [from.orig, from.dest, from.month, priceRetentionDays * 86_400, page],
     })
     const last = rows.at(-1)
-    if (!last || rows.reduce((all, { packs }) => all + packs, 0) < PAGE) return { months: rows, next: undefined }
+    if (!last || rows.reduce((all, { packs }) => all + packs, 0) < page) return { months: rows, next: undefined }
     // The last one goes on behind the page. Only if it fills the page by itself is it taken as it is.
     if (rows.length === 1) return { months: rows, next: { ...last, month: dayAfter(last.month) } }
     return { months: rows.slice(0, -1), next: last }
@@ -126,7 +128,8 @@ export class MergeSweep {
     const started = performance.now()
     try {
       const merged = await mergeStep(this.pool, crowded.slice(0, STEP_MONTHS), this.settings)
-      crowded.splice(0, merged.done)
+      // What others hold is left for the next round.
+      crowded.splice(0, merged.removed > 0 ? merged.done : Math.max(merged.done, 1))
       this.metrics.merged(merged, (performance.now() - started) / 1000)
       if (merged.removed > 0) this.log.debug(merged, 'merged small packs')
     } catch (error) {

@@ -172,15 +172,51 @@ describe('merging', () => {
 
   it('makes packs that are not too large, and leaves those alone', async () => {
     const no = await batch()
-    for (let i = 0; i < CROWD; i++) await insert(no, 1, 10_000)
-    const before = await seen()
+    await pool.query(
+      `insert into price_packs (batch_no, orig, dest, month, days, n, s, prices)
+       select $1, 1, 2, '2020-01-01', '{3}', '{40000}', '{4000000}', array_fill(100, '{40000}') from generate_series(1, $2)`,
+      [no, CROWD],
+    )
+    const sums = async () => (await pool.query('select sum(n[1])::int as n, sum(s[1])::int as s from price_packs')).rows
+    const before = await sums()
     await sweep()
-    expect(await seen()).toBe(before)
+    expect(await sums()).toEqual(before)
     const sizes = async () => (await packs()).map((pack) => pack.prices.length).sort((a, b) => a - b)
-    expect(await sizes()).toEqual([20_000, 30_000, 30_000])
+    expect(await sizes()).toEqual([80_000, 120_000, 120_000])
     await crowd(CROWD)
     await sweep()
-    expect((await sizes()).slice(1)).toEqual([20_000, 30_000, 30_000])
+    expect((await sizes()).slice(1)).toEqual([80_000, 120_000, 120_000])
+  })
+
+  it.each([1, 7, 8, 9, 30])('finds every crowded pair and month, also in looks of %i packs', async (page) => {
+    await crowd(CROWD - 1, {}, 3)
+    await crowd(1, {}, 1)
+    const no = await batch()
+    await insertPackRows(pool, [2, 3].map((orig) => packRow(prices(no), orig, 2))) // prettier-ignore
+    const before = await content()
+    await sweep({ page })
+    expect(await content()).toEqual(before)
+    // Seven packs are no crowd; of a pair and month that is larger than a look, the look tells.
+    expect((await packs()).map(({ orig, dest }) => `${orig} ${dest}`)).toEqual([
+      ...new Array<string>(page < CROWD ? CROWD : 1).fill('1 2'),
+      ...new Array<string>(CROWD - 1).fill('1 3'),
+      ...new Array<string>(CROWD - 1).fill('1 4'),
+      '2 2',
+      '3 2',
+    ])
+  })
+
+  it('lets readers of the daily sums pass by the prices', async () => {
+    const no = await batch()
+    for (let i = 0; i < CROWD; i++) await insert(no, 1, 3_000)
+    await sweep()
+    expect(await packs()).toHaveLength(1)
+    const { rows } = await pool.query<{ 'QUERY PLAN': [{ Plan: { 'Shared Hit Blocks': number } }] }>(
+      `explain (analyze, buffers, format json) select days, n, s from price_packs where orig = 1 and dest = 2`,
+    )
+    expect(rows[0]!['QUERY PLAN'][0].Plan['Shared Hit Blocks']).toBeLessThan(10)
+    const { rows: size } = await pool.query<{ n: number }>('select pg_column_size(prices) as n from price_packs')
+    expect(size[0]!.n).toBeGreaterThan(50_000)
   })
 
   it('leaves a pair and month with a pack that cannot be read as it is, and goes on', async () => {
@@ -263,10 +299,12 @@ describe('two at once', () => {
 
   it('a step takes on no more than some thousand packs', async () => {
     const no = await batch()
-    const rows = Array.from({ length: 7_000 }, () => packRow(prices(no, 1)))
-    await insertPackRows(pool, rows)
+    await insertPackRows(
+      pool,
+      Array.from({ length: 4_000 }, () => packRow(prices(no, 1))),
+    )
     const months = [{ orig: 1, dest: 2, month: MONTH }]
-    expect(await mergeStep(pool, months, rule)).toEqual({ removed: 6_000, written: 1, prices: 6_000, done: 0 })
+    expect(await mergeStep(pool, months, rule)).toEqual({ removed: 3_000, written: 1, prices: 3_000, done: 0 })
     expect(await mergeStep(pool, months, rule)).toEqual({ removed: 1_000, written: 1, prices: 1_000, done: 1 })
   })
 })

@@ -35,7 +35,7 @@ export interface Merged {
 export const LARGE_ROWS = 32_767
 
 /** What one transaction may take on: it lasts some tenths of a second, and its packs some megabytes of memory. */
-const STEP_PACKS = 6_000
+const STEP_PACKS = 3_000
 const STEP_PRICES = 250_000
 
 interface Candidate {

@@ -140,6 +140,23 @@ describe('bodies', () => {
     expect(await factsOf(line, batch)).toEqual(succeeded(batch))
   })
 
+  it.each([
+    ['the header line alone', 'text/csv', 'identity', Buffer.from('orig_code,dest_code,day,price\n')],
+    ['nothing, compressed', 'application/x-ndjson', 'gzip', gzipSync('')],
+  ])('may have no rows: %s', async (_, type, encoding, value) => {
+    const { id } = testBatch(0)
+    const headers = {
+      'batch-id': id,
+      chunk: '0',
+      chunks: '1',
+      rows: '0',
+      'content-type': type,
+      'content-encoding': encoding,
+    }
+    await line.send([{ topic: line.topics.batches, headers, value }])
+    expect(await line.reply(id)).toMatchObject({ state: 'succeeded', rows: { accepted: 0, rejected: 0 } })
+  })
+
   it('may name the topic of replies to have the reply there', async () => {
     const batch = testBatch(3)
     const headers = { 'batch-id': batch.id, 'reply-to': line.topics.replies }

@@ -374,6 +374,8 @@ describe('an upload that breaks', () => {
     ['another type', 415, () => '{}', { 'content-type': 'application/json' }],
     ['a form', 415, () => 'x', { 'content-type': 'multipart/form-data; boundary=x' }],
     ['another encoding', 415, () => 'x', { 'content-encoding': 'br' }],
+    ['two encodings', 415, () => gzipSync(gzipSync('x')), { 'content-encoding': 'gzip, gzip' }],
+    ['gzip without saying so', 400, () => gzipSync(csv(testBatch(1).lines)), {}],
     ['with a bad id', 400, () => 'x', { 'batch-id': 'a b' }],
     ['with a bad deadline', 400, () => 'x', { deadline: 'tomorrow' }],
     ['with a bad on-deadline', 400, () => 'x', { 'on-deadline': 'maybe' }],

@@ -4,8 +4,8 @@ import type pg from 'pg'
 import { failpoint } from '../failpoints.ts'
 import { insertPacks, removePacks } from './copy-packs.ts'
 
-/** Packs rewritten by one statement: at most 32 768 prices each. */
-const TOGETHER = 16
+/** Packs rewritten together: they are large, and all of their prices pass through this process. */
+const TOGETHER = 4
 
 /** In one order for everybody, so that two who take out of the same packs wait for each other and never in a circle. */
 const HOLD = `
