@@ -10,8 +10,10 @@ alter table batches add column trimmed_at timestamptz;
 -- is the highest of batches. It holds entries of visible batches only: whoever hides a batch takes it out first.
 alter table price_packs add column batch_n int[];
 alter table price_packs add check ((batches is null) = (batch_n is null));
--- Compressing prices gains next to nothing, and took most of the time of merging: 1.1 s for a million of them.
-alter table price_packs alter column prices set storage external;
+-- Large arrays are stored as they are: compressing prices gains next to nothing, and compressing the others took more
+-- than a second for a million prices, most of the time of merging.
+alter table price_packs alter column prices set storage external, alter column batches set storage external,
+  alter column batch_n set storage external;
 create index price_packs_merged on price_packs using gin (batches) where batches is not null;
 alter index price_packs_batch set (autosummarize = on);
 

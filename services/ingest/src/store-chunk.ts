@@ -1,8 +1,8 @@
 import { PACK_COLUMNS } from '@rates/core/pack'
 import { failpoint } from '@rates/service/failpoints'
+import { copyIn } from '@rates/service/copy-in'
 import { withTransaction } from '@rates/service/postgres'
 import type pg from 'pg'
-import { from as copyFrom } from 'pg-copy-streams'
 
 /** A chunk as batch_chunks keeps it. */
 export interface ChunkRow {
@@ -73,22 +73,9 @@ export async function noteTotal(pool: pg.Pool, batchNo: bigint, chunk: number, t
 
 const COPY_PACKS = `copy price_packs (${PACK_COLUMNS}) from stdin (format binary)`
 
-/** A piece as large as this is not kept by a socket when it says that it has room: it has been handed to the kernel. */
-const FLUSHED = 128 << 10
-
 /** Writes packs, piece by piece as Packer.encode() makes them. */
-export async function copyPacks(client: pg.ClientBase, pieces: Iterable<Uint8Array>): Promise<void> {
-  const stream = client.query(copyFrom(COPY_PACKS))
-  const failed = new Promise<never>((_, reject) => stream.once('error', reject))
-  failed.catch(() => undefined)
-  for (const piece of pieces) {
-    const bytes = Buffer.from(piece.buffer, piece.byteOffset, piece.length)
-    // The packer uses a piece's memory again for the next.
-    const lasting = bytes.length < FLUSHED ? Buffer.from(bytes) : bytes
-    await Promise.race([failed, new Promise((resolve) => stream.write(lasting, resolve))])
-  }
-  await Promise.race([failed, new Promise<void>((resolve) => stream.once('finish', resolve).end())])
-}
+export const copyPacks = (client: pg.ClientBase, pieces: Iterable<Uint8Array>): Promise<void> =>
+  copyIn(client, COPY_PACKS, pieces)
 
 /**
  * Stores chunks of an open batch in one transaction: `stored`; `ended`: the batch is not open any more, nothing was done;

@@ -122,6 +122,7 @@ describe.each<[Language, Language]>([
       [40_000, 'CNGGZ,"NL\nRTM",2001-01-01,5', 'dest_code', 'NL\nRTM', 'unknown_port'],
       [70_000, '', null, '1 columns', 'columns'],
     ]
+    bad.lines = bad.lines.map((each) => each.replace(/\d+$/, '5')) // short rows: a chunk is full by their number
     for (const [row, text] of rows) bad.lines[row - 1] = text
     const { code, reply } = await send(language, bad, csv(bad.lines))
     expect(code).toBe(1)

@@ -1,7 +1,7 @@
 import { type PackWriter } from '@rates/core/pack-writer'
 import { STORED_COLUMNS, StoredPacks } from '@rates/core/stored-packs'
 import type pg from 'pg'
-import { from as copyFrom } from 'pg-copy-streams'
+import { copyIn } from '../copy-in.ts'
 import { readCopy } from './read-copy.ts'
 
 // COPY takes no parameters: which packs it is about stands in a setting of the transaction.
@@ -25,27 +25,13 @@ export async function removePacks(client: pg.ClientBase, ctids: readonly string[
 }
 
 const INSERT = `copy price_packs (${STORED_COLUMNS}) from stdin (format binary)`
-/** Slices of what COPY is fed with, so that the socket's buffer stays small beside the packs. */
-const SLICE = 256 << 10
+/** Pieces of what COPY is fed with, so that the socket's buffer stays small beside the packs. */
+const PIECE = 256 << 10
 
 export async function insertPacks(client: pg.ClientBase, writer: PackWriter): Promise<void> {
   const copy = writer.copy()
-  const stream = client.query(copyFrom(INSERT))
-  await new Promise<void>((resolve, reject) => {
-    stream.once('error', reject)
-    stream.once('finish', resolve)
-    let at = 0
-    const write = (): void => {
-      while (at < copy.length) {
-        const slice = copy.subarray(at, at + SLICE)
-        at += slice.length
-        if (!stream.write(Buffer.from(slice.buffer, slice.byteOffset, slice.length))) {
-          stream.once('drain', write)
-          return
-        }
-      }
-      stream.end()
-    }
-    write()
-  })
+  const pieces = Array.from({ length: Math.ceil(copy.length / PIECE) }, (_, i) =>
+    copy.subarray(i * PIECE, (i + 1) * PIECE),
+  )
+  await copyIn(client, INSERT, pieces)
 }
