@@ -69,7 +69,6 @@ export class TogetherIngester {
     if (signal.aborted) throw new Stopped()
     const { pool, metrics, replies } = this.single.deps
     const retry = this.single.retryUntil(signal)
-    const stopTimer = metrics.chunkSeconds.startTimer()
     failpoint('took-record')
     const chunks = await this.parse(fetched, retry)
     if (!chunks || !agree(chunks)) return false
@@ -86,9 +85,10 @@ export class TogetherIngester {
     const rows = chunks.map(({ row }) => row)
     const stored = await retry('store', () => storeChunks(pool, batch.no, rows, batch.dryRun ? undefined : encode))
     if (stored !== 'stored') return false
-    const seconds = stopTimer()
-    for (const row of rows.slice(1)) (metrics.chunkSeconds.observe(seconds), metrics.stored(row))
-    metrics.stored(rows[0]!)
+    for (const row of rows) {
+      metrics.chunkSeconds.observe((Date.now() - row.takenAt.getTime()) / 1000)
+      metrics.stored(row)
+    }
     metrics.chunks.inc({ relation: 'new' }, rows.length)
     failpoint('after-chunk')
     await this.single.publishIfComplete(batch, record, retry)
