@@ -69,7 +69,7 @@ group by day order by day desc;
   packs: `${anyPair(ports)}\\set m random(1, ${historyMonths})
 select c.version, p.month - date '1970-01-01', p.days, p.n, p.s
 from catalog c
-left join price_packs p on p.orig = any (array[:o]::int[]) and p.dest = any (array[:d]::int[])
+left join price_packs p on p.orig = :o::int and p.dest = :d::int
   and p.month between (date '${FIRST_DAY}' - make_interval(months => :m::int))::date
     and (date '${FIRST_DAY}' - make_interval(months => :m::int))::date
   and p.batch_no <> all (array(select batch_no from hidden_batches));
