@@ -187,5 +187,3 @@ async function watchTopic(kafka: KafkaSettings, admin: Admin, topic: string, gro
     close: () => consumer.stop(),
   }
 }
-
-export { backlog, factsOf, leftovers, settled, succeeded, visible, type Facts } from './facts.ts'

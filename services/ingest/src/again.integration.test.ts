@@ -3,16 +3,8 @@ import { type Reply } from '@rates/core/batch'
 import { chunkRecords, csv, sha256Hex, testBatch, type TestBatch } from '@rates/testing/batches'
 import { eventually } from '@rates/testing/eventually'
 import { expectInvariants, type Sent } from '@rates/testing/invariants'
-import {
-  backlog,
-  factsOf,
-  leftovers,
-  seenReply,
-  startLine,
-  succeeded,
-  type Line,
-  type Watched,
-} from '@rates/testing/line'
+import { backlog, factsOf, leftovers, succeeded } from '@rates/testing/facts'
+import { seenReply, startLine, type Line, type Watched } from '@rates/testing/line'
 import kafkajs from 'kafkajs'
 import { startTestWorker } from './test-worker.ts'
 

@@ -3,16 +3,8 @@ import { cancelBatch } from '@rates/service/produce-batch'
 import { chunkRecords, csv, testBatch, type TestBatch } from '@rates/testing/batches'
 import { eventually } from '@rates/testing/eventually'
 import { expectInvariants, type Sent } from '@rates/testing/invariants'
-import {
-  factsOf,
-  seenReply,
-  settled,
-  startLine,
-  succeeded,
-  visible,
-  type Line,
-  type Watched,
-} from '@rates/testing/line'
+import { factsOf, settled, succeeded, visible } from '@rates/testing/facts'
+import { seenReply, startLine, type Line, type Watched } from '@rates/testing/line'
 import { holdPacks } from '@rates/testing/workers'
 import { startTestWorker } from './test-worker.ts'
 

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { chunkRecords, csv, ndjson, prices, testBatch } from '@rates/testing/batches'
-import { factsOf, settled, startLine, succeeded, type Line } from '@rates/testing/line'
+import { factsOf, settled, succeeded } from '@rates/testing/facts'
+import { startLine, type Line } from '@rates/testing/line'
 import kafkajs from 'kafkajs'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { startTestWorker } from './test-worker.ts'

@@ -6,17 +6,8 @@ import { withTransaction } from '@rates/service/postgres'
 import { cancelBatch, requestRevert } from '@rates/service/produce-batch'
 import { chunkRecords, csv, testBatch, type TestBatch } from '@rates/testing/batches'
 import { eventually } from '@rates/testing/eventually'
-import {
-  backlog,
-  factsOf,
-  settled,
-  startLine,
-  succeeded,
-  visible,
-  type Line,
-  type SeenReply,
-  type Watched,
-} from '@rates/testing/line'
+import { backlog, factsOf, settled, succeeded, visible } from '@rates/testing/facts'
+import { startLine, type Line, type SeenReply, type Watched } from '@rates/testing/line'
 import { refuseRevert, revertByRecord } from './revert-record.ts'
 import { startTestWorker } from './test-worker.ts'
 

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from '@jest/globals'
-import { succeeded } from '@rates/testing/line'
+import { succeeded } from '@rates/testing/facts'
 import { finalFacts, loadToTheMiddle, startOwnServers, type OwnServers } from './own-servers.ts'
 
 let servers: OwnServers

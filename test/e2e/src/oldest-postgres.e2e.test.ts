@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals'
 import { fetchPostgres } from '@rates/local/postgres-binaries'
 import { testBatch } from '@rates/testing/batches'
-import { succeeded } from '@rates/testing/line'
+import { succeeded } from '@rates/testing/facts'
 import { startApiProcess, startWorkerProcess } from '@rates/testing/workers'
 import { finalFacts, produce, startOwnServers, type OwnServers } from './own-servers.ts'
 

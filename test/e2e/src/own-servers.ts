@@ -8,7 +8,8 @@ import { produceBatch } from '@rates/service/produce-batch'
 import { csv, testBatch, type TestBatch } from '@rates/testing/batches'
 import { eventually } from '@rates/testing/eventually'
 import { holdPacks, startWorkerProcess, type ServiceProcess } from '@rates/testing/workers'
-import { factsOf, settled, startLine, type Facts, type Line } from '@rates/testing/line'
+import { factsOf, settled, type Facts } from '@rates/testing/facts'
+import { startLine, type Line } from '@rates/testing/line'
 
 /** A PostgreSQL and a broker that a test may stop and kill, and a line on them. */
 export interface OwnServers {

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals'
 import { testBatch } from '@rates/testing/batches'
-import { succeeded } from '@rates/testing/line'
+import { succeeded } from '@rates/testing/facts'
 import { isBuilt, startWorkerProcess } from '@rates/testing/workers'
 import { readFile } from 'node:fs/promises'
 import { finalFacts, produce, startOwnServers, type OwnServers } from './own-servers.ts'

@@ -18,7 +18,7 @@ const LEFT = 'select exists (select from price_packs where batches @> array[$1::
  * Takes a batch out of the packs that merging put it into, so that it can be hidden by its number: afterwards it has
  * packs of its own, as before the merge, and the others' packs hold nothing of it. No reader sees a difference.
  * In the caller's transaction (`read committed`), which holds the batch's row `for update`: merging holds it `for
- * share`, so the batch is in no merge meanwhile. Costs about 10 ms for each 100 000 prices of those packs.
+ * share`, so the batch is in no merge meanwhile. Takes some 50 ms for each 100 000 prices of those packs.
  * @returns how many packs were rewritten
  */
 export async function takeOut(client: pg.ClientBase, batchNo: bigint): Promise<number> {
