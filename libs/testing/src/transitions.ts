@@ -22,9 +22,11 @@ export async function recordTransitions(pool: pg.Pool): Promise<void> {
       values (new.no, new.id, new.dry_run, case tg_op when 'UPDATE' then old.state end, new.state);
       return null;
     end $$;
-    create or replace trigger test_audit_inserted after insert on batches
+    drop trigger if exists test_audit_inserted on batches;
+    create trigger test_audit_inserted after insert on batches
       for each row execute function test_audit.record();
-    create or replace trigger test_audit_updated after update of state on batches
+    drop trigger if exists test_audit_updated on batches;
+    create trigger test_audit_updated after update of state on batches
       for each row when (old.state is distinct from new.state) execute function test_audit.record();
     alter table batches enable always trigger test_audit_updated`)
 }
