@@ -1,9 +1,5 @@
+import { COPY_HEADER, INT2, INT4, INT8, writeArrayHead } from './binary-copy.ts'
 import { type StoredPacks } from './stored-packs.ts'
-
-const SIGNATURE = [0x50, 0x47, 0x43, 0x4f, 0x50, 0x59, 0x0a, 0xff, 0x0d, 0x0a, 0x00, 0, 0, 0, 0, 0, 0, 0, 0]
-const INT2 = 21
-const INT4 = 23
-const INT8 = 20
 
 /** Writes packs that are made of the parts of others: the input of `copy price_packs (STORED_COLUMNS) from stdin`. */
 export class PackWriter {
@@ -11,14 +7,14 @@ export class PackWriter {
   prices = 0
   private out = new Uint8Array(1 << 20)
   private view = new DataView(this.out.buffer)
-  private at = SIGNATURE.length
+  private at = COPY_HEADER.length
   private readonly dayCount = new Int32Array(31)
   /** The parts of the pack in hand once those of one batch and day are one. */
   private batches: number[] = []
   private counts: number[] = []
 
   constructor() {
-    this.out.set(SIGNATURE)
+    this.out.set(COPY_HEADER)
   }
 
   /**
@@ -43,28 +39,28 @@ export class PackWriter {
     view.setInt32(at + 26, packs.dest[like]!)
     view.setInt32(at + 30, 4)
     view.setInt32(at + 34, packs.month[like]!)
-    at = this.arrayHead(at + 38, INT2, 2, days)
+    at = writeArrayHead(view, at + 38, INT2, 2, days)
     for (let day = 0; day < 31; day++) {
       if (dayCount[day] === 0) continue
       view.setInt32(at, 2)
       view.setInt16(at + 4, day)
       at += 6
     }
-    at = this.arrayHead(at, INT4, 4, days)
+    at = writeArrayHead(view, at, INT4, 4, days)
     for (let day = 0; day < 31; day++) {
       if (dayCount[day] === 0) continue
       view.setInt32(at, 4)
       view.setInt32(at + 4, dayCount[day]!)
       at += 8
     }
-    at = this.arrayHead(at, INT8, 8, days)
+    at = writeArrayHead(view, at, INT8, 8, days)
     for (let day = 0; day < 31; day++) {
       if (dayCount[day] === 0) continue
       view.setInt32(at, 8)
       setInt8(view, at + 4, sums[day]!)
       at += 12
     }
-    at = this.arrayHead(at, INT4, 4, size)
+    at = writeArrayHead(view, at, INT4, 4, size)
     for (const part of parts) {
       const from = packs.partAt[part]!
       const end = from + packs.partN[part]! * 8
@@ -79,13 +75,13 @@ export class PackWriter {
       view.setInt32(at + 4, -1)
       at += 8
     } else {
-      at = this.arrayHead(at, INT8, 8, batches.length)
+      at = writeArrayHead(view, at, INT8, 8, batches.length)
       for (const no of batches) {
         view.setInt32(at, 8)
         setInt8(view, at + 4, no)
         at += 12
       }
-      at = this.arrayHead(at, INT4, 4, counts.length)
+      at = writeArrayHead(view, at, INT4, 4, counts.length)
       for (const count of counts) {
         view.setInt32(at, 4)
         view.setInt32(at + 4, count)
@@ -132,17 +128,6 @@ export class PackWriter {
     this.batches = batches
     this.counts = counts
     return { size, days }
-  }
-
-  private arrayHead(at: number, type: number, width: number, length: number): number {
-    const { view } = this
-    view.setInt32(at, 20 + length * (4 + width))
-    view.setInt32(at + 4, 1) // dimensions
-    view.setInt32(at + 8, 0) // no nulls
-    view.setInt32(at + 12, type)
-    view.setInt32(at + 16, length)
-    view.setInt32(at + 20, 1) // lower bound
-    return at + 24
   }
 
   private reserve(bytes: number): void {

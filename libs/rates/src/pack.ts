@@ -1,12 +1,9 @@
+import { COPY_HEADER, INT2, INT4, INT8, writeArrayHead } from './binary-copy.ts'
 import { postgresDayOfMonth } from './months.ts'
 import { PackGroups } from './pack-groups.ts'
 import { type PortTable } from './port-table.ts'
 import { type RowBuffer } from './row-buffer.ts'
 
-const COPY_SIGNATURE = [0x50, 0x47, 0x43, 0x4f, 0x50, 0x59, 0x0a, 0xff, 0x0d, 0x0a, 0x00]
-const INT2 = 21
-const INT4 = 23
-const INT8 = 20
 const DAYS = 31
 
 /** Bytes of a piece of COPY's input, unless one pack is larger. */
@@ -43,9 +40,8 @@ export class Packer {
     const { groups } = this
     groups.group(chunks, ports)
     const [high, low] = [Number(batchNo >> 32n), Number(batchNo & 0xffff_ffffn)]
-    this.out.set(COPY_SIGNATURE, 0)
-    this.out.fill(0, 11, 19)
-    let at = 19
+    this.out.set(COPY_HEADER, 0)
+    let at = COPY_HEADER.length
     for (let i = 0; i < groups.count; i++) {
       const group = groups.order[i]!
       const bytes = PACK_BYTES + (groups.end[group]! - groups.start[group]!) * 8
@@ -85,21 +81,21 @@ export class Packer {
     view.setInt32(at + 26, ports.ids[dest[group]!]!)
     view.setInt32(at + 30, 4)
     view.setInt32(at + 34, postgresDayOfMonth(month[group]!))
-    at = this.arrayHead(at + 38, INT2, 2, days)
+    at = writeArrayHead(view, at + 38, INT2, 2, days)
     for (let day = 0; day < DAYS; day++) {
       if (dayCount[day] === 0) continue
       view.setInt32(at, 2)
       view.setInt16(at + 4, day)
       at += 6
     }
-    at = this.arrayHead(at, INT4, 4, days)
+    at = writeArrayHead(view, at, INT4, 4, days)
     for (let day = 0; day < DAYS; day++) {
       if (dayCount[day] === 0) continue
       view.setInt32(at, 4)
       view.setInt32(at + 4, dayCount[day]!)
       at += 8
     }
-    at = this.arrayHead(at, INT8, 8, days)
+    at = writeArrayHead(view, at, INT8, 8, days)
     for (let day = 0; day < DAYS; day++) {
       if (dayCount[day] === 0) continue
       // Prices are below 2^31, and a worker packs less than 2^20 of them: exact as a double.
@@ -109,7 +105,7 @@ export class Packer {
       view.setUint32(at + 8, sum % 0x1_0000_0000)
       at += 12
     }
-    at = this.arrayHead(at, INT4, 4, last - first)
+    at = writeArrayHead(view, at, INT4, 4, last - first)
     // The prices day by day, within a day as they came: each day's count becomes its place.
     let place = at
     for (let day = 0; day < DAYS; day++) {
@@ -125,16 +121,5 @@ export class Packer {
       dayCount[day] = to + 8
     }
     return place
-  }
-
-  private arrayHead(at: number, type: number, width: number, length: number): number {
-    const { view } = this
-    view.setInt32(at, 20 + length * (4 + width))
-    view.setInt32(at + 4, 1) // dimensions
-    view.setInt32(at + 8, 0) // no nulls
-    view.setInt32(at + 12, type)
-    view.setInt32(at + 16, length)
-    view.setInt32(at + 20, 1) // lower bound
-    return at + 24
   }
 }
