@@ -32,8 +32,11 @@ export default {
     {
       ...shared,
       displayName: 'unit',
-      testMatch: [`${sources}/*.test.ts`, '<rootDir>/{db,scripts}/src/**/*.test.ts'],
-      testPathIgnorePatterns: ['\\.integration\\.test\\.ts$'],
+      testMatch: [
+        `${sources}/*.test.ts`,
+        '<rootDir>/{db,scripts,k8s/monitoring,test/charts,test/cluster}/src/**/*.test.ts',
+      ],
+      testPathIgnorePatterns: ['\\.(integration|charts|cluster)\\.test\\.ts$'],
     },
     {
       ...shared,
@@ -42,5 +45,9 @@ export default {
       testMatch: [`${sources}/*.integration.test.ts`, '<rootDir>/{db,scripts}/src/**/*.integration.test.ts'],
     },
     { ...shared, ...servers, displayName: 'e2e', testMatch: ['<rootDir>/test/e2e/src/**/*.e2e.test.ts'] },
+    // They need helm, promtool and other programs, which test/charts finds, builds, or says to be missing.
+    { ...shared, displayName: 'charts', testMatch: ['<rootDir>/{test/charts,k8s/monitoring}/src/**/*.charts.test.ts'] },
+    // They need a cluster, by KUBECONFIG.
+    { ...shared, displayName: 'cluster', testMatch: ['<rootDir>/test/cluster/src/**/*.cluster.test.ts'] },
   ],
 }
