@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { type KnownCatalogue } from './catalogue.ts'
 import { checkDump } from './check-dump.ts'
 import { pricesAsCsv } from './dump-csv.ts'
+import { fileSource } from './dump-file.ts'
 
 let folder: string
 beforeAll(async () => void (folder = await mkdtemp(join(tmpdir(), 'rates-dump-'))))
@@ -19,7 +20,8 @@ async function save(content: string | Uint8Array): Promise<string> {
   await writeFile(file, content)
   return file
 }
-const check = async (content: string | Uint8Array, known = EMPTY) => checkDump(await save(content), known)
+const check = async (content: string | Uint8Array, known = EMPTY) =>
+  checkDump(await fileSource(await save(content)), known)
 const refusal = async (content: string | Uint8Array, known = EMPTY): Promise<string> => {
   const error: unknown = await check(content, known).catch((fault: unknown) => fault)
   if (!(error instanceof Error) || error.name !== 'DumpRefused') throw new Error(`not refused: ${String(error)}`)
@@ -32,8 +34,8 @@ async function collect(blocks: AsyncIterable<Buffer>): Promise<string> {
 }
 async function csv(content: string | Uint8Array): Promise<string> {
   const file = await save(content)
-  const { digest } = await checkDump(file, EMPTY)
-  return collect(pricesAsCsv(file, digest))
+  const { digest } = await checkDump(await fileSource(file), EMPTY)
+  return collect(pricesAsCsv(await fileSource(file), digest))
 }
 
 const SETTINGS = `--
@@ -351,8 +353,10 @@ describe('a dump is refused', () => {
 
   it('when it changes between the readings, before the end is passed on', async () => {
     const file = await save(AS_COPY)
-    const { digest } = await checkDump(file, EMPTY)
+    const { digest } = await checkDump(await fileSource(file), EMPTY)
     await writeFile(file, AS_COPY.replace('480', '481'))
-    await expect(collect(pricesAsCsv(file, digest))).rejects.toThrow('the file changed while it was read')
+    await expect(collect(pricesAsCsv(await fileSource(file), digest))).rejects.toThrow(
+      'the file changed while it was read',
+    )
   })
 })

@@ -1,5 +1,6 @@
 import { DumpCatalogue, type KnownCatalogue, type PortRow, type RegionRow } from './catalogue.ts'
 import { DumpReader } from './dump-reader.ts'
+import { type DumpSource } from './dump-file.ts'
 import { readBlocks } from './dump-source.ts'
 import { PriceCheck } from './price-check.ts'
 
@@ -15,7 +16,7 @@ export interface CheckedDump {
 
 /** Reads a whole dump and checks all of it, in constant memory. @throws DumpRefused */
 export async function checkDump(
-  file: string,
+  source: DumpSource,
   known: KnownCatalogue,
   onProgress?: (bytes: number, rows: number) => void,
 ): Promise<CheckedDump> {
@@ -26,7 +27,7 @@ export async function checkDump(
     port: (row) => catalogue.addPort(row),
     price: (row) => prices.price(row),
   })
-  for await (const block of readBlocks(file, (bytes) => onProgress?.(bytes, prices.rows))) reader.push(block)
+  for await (const block of readBlocks(source, (bytes) => onProgress?.(bytes, prices.rows))) reader.push(block)
   reader.end()
   catalogue.check(known)
   prices.checkCodes((code) => catalogue.ports.has(code) || known.ports.has(code))

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { gunzipSync } from 'node:zlib'
 import { describe, expect, it } from '@jest/globals'
 import { checkDump } from './check-dump.ts'
+import { fileSource } from './dump-file.ts'
 import { demoDump } from './demo-dump.ts'
 
 const FILE = fileURLToPath(new URL('../demo/rates-demo.sql.gz', import.meta.url))
@@ -14,7 +15,7 @@ describe('the demo data set', () => {
   })
 
   it('is a dump that can be imported, in a tree of three levels', async () => {
-    const { regions, ports, rows } = await checkDump(FILE, { regions: new Map(), ports: new Map() })
+    const { regions, ports, rows } = await checkDump(await fileSource(FILE), { regions: new Map(), ports: new Map() })
     const parents = new Map(regions.map(({ slug, parent }) => [slug, parent]))
     const level = (slug: string): number => 1 + (parents.get(slug) ? level(parents.get(slug)!) : 0)
     expect(new Set(ports.map(({ region }) => level(region)))).toEqual(new Set([3]))

@@ -1,3 +1,4 @@
+import { type DumpSource } from './dump-file.ts'
 import { DumpReader } from './dump-reader.ts'
 import { DumpRefused } from './dump-refused.ts'
 import { type Row } from './dump-rows.ts'
@@ -15,7 +16,7 @@ const QUOTE = 0x22
  * @param digest of the prices, as checkDump gave it
  * @throws DumpRefused
  */
-export async function* pricesAsCsv(file: string, digest: string): AsyncGenerator<Buffer> {
+export async function* pricesAsCsv(source: DumpSource, digest: string): AsyncGenerator<Buffer> {
   const csv = new CsvBlock()
   const check = new PriceCheck()
   const price = (row: Row): void => {
@@ -23,7 +24,7 @@ export async function* pricesAsCsv(file: string, digest: string): AsyncGenerator
     csv.add(row)
   }
   const reader = new DumpReader({ region: () => undefined, port: () => undefined, price })
-  for await (const block of readBlocks(file)) {
+  for await (const block of readBlocks(source)) {
     reader.push(block)
     if (csv.length > 0) yield csv.take()
   }

@@ -1,7 +1,6 @@
-import { createReadStream } from 'node:fs'
-import { open } from 'node:fs/promises'
-import { pipeline } from 'node:stream'
+import { pipeline, Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
+import { type DumpSource } from './dump-file.ts'
 import { DumpRefused } from './dump-refused.ts'
 
 const READ_BYTES = 256 * 1024
@@ -24,21 +23,31 @@ const NOT_PLAIN: [magic: Buffer, reason: string][] = [
 ]
 
 /**
- * A file's text, decompressed if it starts as gzip does, in blocks of whole lines (only the last may lack its line
+ * A dump's text, decompressed if it starts as gzip does, in blocks of whole lines (only the last may lack its line
  * end). Blocks are not used again by the source.
- * @param onBytes called with the bytes of the file (as it lies on disk) read so far
- * @throws DumpRefused for a damaged gzip file or something that is no text; else the file system's error
+ * @param onBytes called with the bytes of the dump (as it lies on disk) read so far
+ * @throws DumpRefused for a damaged gzip file or something that is no text; else the source's error
  */
-export async function* readBlocks(file: string, onBytes?: (bytes: number) => void): AsyncGenerator<Buffer> {
-  const gzip = await startsAsGzip(file)
-  const raw = createReadStream(file, { highWaterMark: READ_BYTES })
-  // The callback is there because pipeline wants one; the error itself reaches the loop below through the stream.
-  const text = gzip ? pipeline(raw, createGunzip({ chunkSize: READ_BYTES }), () => undefined) : raw
+export async function* readBlocks(source: DumpSource, onBytes?: (bytes: number) => void): AsyncGenerator<Buffer> {
+  const pieces = source.read()[Symbol.asyncIterator]()
+  let bytesRead = 0
+  const all = async function* (first: Buffer): AsyncGenerator<Buffer> {
+    for (let piece: Buffer | undefined = first; piece !== undefined; piece = await nextOf(pieces)) {
+      bytesRead += piece.length
+      yield piece
+    }
+  }
   let carried: Buffer[] = []
   let carriedBytes = 0
   try {
+    const first = await firstOf(pieces)
+    const raw = all(first)
+    // The callback is there because pipeline wants one; the error itself reaches the loop below through the stream.
+    const text = isGzip(first)
+      ? pipeline(Readable.from(raw), createGunzip({ chunkSize: READ_BYTES }), () => undefined)
+      : raw
     for await (const chunk of text as AsyncIterable<Buffer>) {
-      onBytes?.(raw.bytesRead)
+      onBytes?.(bytesRead)
       const end = chunk.lastIndexOf(LF) + 1
       if (end > 0) {
         yield carried.length === 0 ? chunk.subarray(0, end) : Buffer.concat([...carried, chunk.subarray(0, end)])
@@ -54,23 +63,32 @@ export async function* readBlocks(file: string, onBytes?: (bytes: number) => voi
   } catch (error) {
     throw explainGzip(error)
   } finally {
-    raw.destroy()
+    await pieces.return?.()
   }
   if (carriedBytes > 0) yield Buffer.concat(carried)
 }
 
-async function startsAsGzip(file: string): Promise<boolean> {
-  const handle = await open(file)
-  try {
-    const start = Buffer.alloc(16)
-    await handle.read(start, 0, start.length, 0)
-    for (const [magic, reason] of NOT_PLAIN) {
-      if (start.subarray(0, magic.length).equals(magic)) throw new DumpRefused(null, reason)
-    }
-    return start[0] === 0x1f && start[1] === 0x8b
-  } finally {
-    await handle.close()
+async function nextOf(pieces: AsyncIterator<Buffer>): Promise<Buffer | undefined> {
+  const next = await pieces.next()
+  return next.done ? undefined : next.value
+}
+
+/** Enough to see what it is, or all that there is. */
+async function firstOf(pieces: AsyncIterator<Buffer>): Promise<Buffer> {
+  let first: Buffer = Buffer.alloc(0)
+  while (first.length < 16) {
+    const piece = await nextOf(pieces)
+    if (piece === undefined) break
+    first = first.length === 0 ? piece : Buffer.concat([first, piece])
   }
+  return first
+}
+
+function isGzip(start: Buffer): boolean {
+  for (const [magic, reason] of NOT_PLAIN) {
+    if (start.subarray(0, magic.length).equals(magic)) throw new DumpRefused(null, reason)
+  }
+  return start[0] === 0x1f && start[1] === 0x8b
 }
 
 function explainGzip(error: unknown): unknown {

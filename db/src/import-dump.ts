@@ -1,7 +1,8 @@
-import { stat } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { connectionOptions } from '@rates/service/database-address'
 import { connectProducer, type KafkaSettings } from '@rates/service/kafka'
 import { connectAdmin } from '@rates/service/kafka-admin'
+import { type KafkaSecurity } from '@rates/service/kafka-security'
 import { type Logger } from '@rates/service/log'
 import { createPool, withTransaction } from '@rates/service/postgres'
 import { produceBatch } from '@rates/service/produce-batch'
@@ -9,16 +10,16 @@ import { missingTopics, topicNames } from '@rates/service/topics'
 import pg from 'pg'
 import { checkDump, type CheckedDump } from './check-dump.ts'
 import { pricesAsCsv } from './dump-csv.ts'
-import { DumpRefused } from './dump-refused.ts'
+import { fileSource, type DumpSource } from './dump-file.ts'
 import { awaitOutcome, chooseBatch, ImportRefused } from './import-batch.ts'
 import { readCatalogue, upsertCatalogue, type UpsertCounts } from './upsert-catalogue.ts'
 
 export interface ImportOptions {
-  /** A plain pg_dump of the original schema, gzipped or not. */
-  file: string
+  /** A plain pg_dump of the original schema, gzipped or not: a path, or where else its bytes are. */
+  file: string | DumpSource
   /** A direct connection: an advisory lock is held while the import runs. */
   databaseUrl: string
-  kafka: { brokers: string[]; prefix: string }
+  kafka: { brokers: string[]; prefix: string; security?: KafkaSecurity | undefined }
   log: Logger
   /** Send prices anew whose earlier batch failed, was cancelled or reverted. */
   again?: boolean
@@ -67,17 +68,20 @@ const LOCK = 0x7261746574
 export async function importDump(options: ImportOptions): Promise<ImportOutcome> {
   const { file, databaseUrl, log, signal, onProgress } = options
   const began = performance.now()
-  const about = await stat(file)
-  if (!about.isFile()) throw new DumpRefused(null, 'a dump is read twice, so it must be a file, not a pipe or a folder')
+  const source = typeof file === 'string' ? await fileSource(file) : file
   const pool = createPool(databaseUrl, { name: 'rates-import', max: 2, log })
-  const lock = new pg.Client({ connectionString: databaseUrl, application_name: 'rates-import-lock', keepAlive: true })
+  const lock = new pg.Client({
+    ...connectionOptions(databaseUrl),
+    application_name: 'rates-import-lock',
+    keepAlive: true,
+  })
   lock.on('error', (error) => log.warn({ err: error }, 'lost the connection that holds the lock of imports'))
   try {
     await lock.connect()
     await waitForTurn(lock, options)
-    const dump = await checkDump(file, await readCatalogue(pool), (bytes, rows) => {
+    const dump = await checkDump(source, await readCatalogue(pool), (bytes, rows) => {
       signal?.throwIfAborted()
-      onProgress?.({ step: 'check', bytes, totalBytes: about.size, rows })
+      onProgress?.({ step: 'check', bytes, totalBytes: source.size, rows })
     })
     const { batchId, toSend } = await planBatch(pool, dump, options)
     if (toSend) await checkTopics(options) // before anything is written
@@ -87,7 +91,7 @@ export async function importDump(options: ImportOptions): Promise<ImportOutcome>
       alreadyImported && options.once
         ? leftAlone(dump)
         : await withTransaction(pool, (client) => upsertCatalogue(client, dump))
-    if (toSend) await sendPrices(pool, options, dump, batchId)
+    if (toSend) await sendPrices(pool, options, source, dump, batchId)
     return { ...counts, rows: dump.rows, batchId, alreadyImported, seconds: (performance.now() - began) / 1000 }
   } finally {
     await Promise.allSettled([lock.end(), pool.end()])
@@ -121,6 +125,7 @@ const kafkaSettings = ({ kafka, log }: ImportOptions): KafkaSettings => ({
   brokers: kafka.brokers,
   clientId: 'rates-import',
   log,
+  security: kafka.security,
 })
 
 async function checkTopics(options: ImportOptions): Promise<void> {
@@ -141,8 +146,14 @@ export class MissingTopics extends Error {
   }
 }
 
-async function sendPrices(pool: pg.Pool, options: ImportOptions, dump: CheckedDump, batchId: string): Promise<void> {
-  const { file, kafka, onProgress, signal } = options
+async function sendPrices(
+  pool: pg.Pool,
+  options: ImportOptions,
+  source: DumpSource,
+  dump: CheckedDump,
+  batchId: string,
+): Promise<void> {
+  const { kafka, onProgress, signal } = options
   const totalRows = dump.rows
   const producer = await connectProducer(kafkaSettings(options))
   try {
@@ -151,7 +162,7 @@ async function sendPrices(pool: pg.Pool, options: ImportOptions, dump: CheckedDu
     await produceBatch(
       producer,
       topicNames(kafka.prefix),
-      pricesAsCsv(file, dump.digest),
+      pricesAsCsv(source, dump.digest),
       'csv',
       { batchId, source: 'import' },
       { onChunk: ({ rows }) => onProgress?.({ step: 'send', rows, totalRows }), ...(signal ? { signal } : {}) },

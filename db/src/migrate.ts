@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
+import { connectionOptions } from '@rates/service/database-address'
 import pg from 'pg'
 import { type Logger, type MigrationInterface, type QueryRunner } from 'typeorm'
 
@@ -45,15 +46,21 @@ export async function migrate(
   folder = MIGRATIONS,
 ): Promise<string[]> {
   const files = await readMigrations(folder)
-  const lock = await connect(databaseUrl)
-  try {
-    // Taken on a connection of its own: the lock ends with the connection, whatever becomes of the runner.
-    await lock.query('select pg_advisory_lock($1)', [LOCK])
-    const pending = await findPending(lock, files)
+  return asMigrator(databaseUrl, async (client) => {
+    const pending = await findPending(client, files)
     if (pending.length > 0) await runWithTypeOrm(databaseUrl, pending, onStep)
     return pending.map(({ name }) => name)
+  })
+}
+
+/** Runs `work` while no other migrator works, on a connection of its own: the lock ends with it, whatever happens. */
+export async function asMigrator<T>(databaseUrl: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = await connect(databaseUrl)
+  try {
+    await client.query('select pg_advisory_lock($1)', [LOCK])
+    return await work(client)
   } finally {
-    await lock.end()
+    await client.end()
   }
 }
 
@@ -68,9 +75,9 @@ export async function pendingMigrations(databaseUrl: string, folder = MIGRATIONS
   }
 }
 
-async function connect(databaseUrl: string): Promise<pg.Client> {
+export async function connect(databaseUrl: string): Promise<pg.Client> {
   const client = new pg.Client({
-    connectionString: databaseUrl,
+    ...connectionOptions(databaseUrl),
     application_name: 'rates-migrate',
     keepAlive: true,
     connectionTimeoutMillis: 10_000,
@@ -126,7 +133,7 @@ async function runWithTypeOrm(url: string, files: MigrationFile[], onStep?: (nam
   const { DataSource } = await import('typeorm') // 28 MB that a process asking for pendingMigrations does without
   const source = new DataSource({
     type: 'postgres',
-    url,
+    extra: connectionOptions(url),
     applicationName: 'rates-migrate',
     installExtensions: false,
     migrations: files.map((file) => migrationClass(file, onStep)),

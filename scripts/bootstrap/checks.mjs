@@ -18,6 +18,16 @@ export async function e2e(root, args) {
   return runSteps(root, [['build'], ['e2e', ['run', '--silent', 'jest', '--', ...args, '--selectProjects', 'e2e']]])
 }
 
+/** `npm run charts`: charts, rules and images against the programs that judge them, which it finds or fetches first. */
+export async function charts(root, args) {
+  const jest = ['run', '--silent', 'jest', '--', ...args, '--selectProjects', 'charts']
+  return runSteps(root, [
+    ['build'],
+    ['programs', ['run', '--silent', '--workspace', 'test/charts', 'programs']],
+    ['charts', jest],
+  ])
+}
+
 /** One after the other until one fails; then tells what took how long. Returns the exit code. */
 async function runSteps(root, steps) {
   const lines = []
@@ -30,7 +40,7 @@ async function runSteps(root, steps) {
     if (npm === undefined) await build(root)
     else code = await runInstead('npm', npm, { cwd: root, env })
     lines.push(
-      `  ${name.padEnd(8)}${((Date.now() - since) / 1000).toFixed(1).padStart(6)} s${code === 0 ? '' : '  FAILED'}`,
+      `  ${name.padEnd(9)}${((Date.now() - since) / 1000).toFixed(1).padStart(6)} s${code === 0 ? '' : '  FAILED'}`,
     )
     if (code !== 0) break
   }

@@ -7,17 +7,19 @@ import { startKafka } from '@rates/local/kafka'
 import { requireKafka } from '@rates/local/kafka-jars'
 import { startPostgres } from '@rates/local/postgres'
 import { embeddedBinaries } from '@rates/local/postgres-binaries'
+import { requirePrometheus } from '@rates/local/prometheus'
 import { connectAdmin } from '@rates/service/kafka-admin'
 import { createLogger } from '@rates/service/log'
 import { ensureTopics } from '@rates/service/topics'
 import { ensureDatabase, hasPorts, withDatabase } from './database.ts'
 import { folders, root, short } from './home.ts'
+import { startMonitoring } from './prometheus.ts'
 import { managementUrl, startService, type RunningService, type ServiceSpec } from './services.ts'
 import { type State, writeState } from './running.ts'
 import { type Status } from './status.ts'
 import { type Part, Supervised } from './supervise.ts'
 
-const wantedPorts = { postgres: 5432, kafka: 9092 }
+const wantedPorts = { postgres: 5432, kafka: 9092, prometheus: 9090 }
 
 export interface StartOptions {
   /** The port wanted for the API. */
@@ -26,6 +28,8 @@ export interface StartOptions {
   host: string
   workers: number
   demo: boolean
+  /** Whether a Prometheus runs beside it, or the program to run. */
+  monitoring?: string | true
 }
 
 export interface System {
@@ -40,19 +44,21 @@ export interface System {
 
 /** Starts all parts and keeps them running. */
 export async function bringUp(system: System): Promise<void> {
-  await requireServers()
+  await requireServers(system.options)
   await together([database(system), broker(system)])
   await save(system, { phase: 'starting' })
   await services(system)
+  if (system.options.monitoring) await monitoring(system)
   if (system.options.demo) await demo(system)
   await save(system, { phase: 'running' })
 }
 
 /** All that this machine lacks is told at once, before anything starts. */
-async function requireServers() {
+async function requireServers(options: StartOptions) {
   const checks: Promise<unknown>[] = []
   if (!process.env['KAFKA_BROKERS']) checks.push(requireKafka())
   if (!process.env['DATABASE_URL']) checks.push(embeddedBinaries())
+  if (options.monitoring) checks.push(requirePrometheus(programOf(options)))
   const faults: string[] = []
   for (const check of await Promise.allSettled(checks)) {
     if (check.status === 'rejected') faults.push((check.reason as Error).message)
@@ -193,6 +199,26 @@ function describePorts(spec: ServiceSpec, ports: Record<string, number>): string
   const moved = Object.entries(spec.ports).filter(([name, wanted]) => ports[name] !== wanted)
   return [told, ...moved.map(([, wanted]) => `port ${wanted} is taken`)].join(', ')
 }
+
+/** After the services: it is told which ports they have. */
+async function monitoring(system: System) {
+  const { status, state, signal, options } = system
+  signal.throwIfAborted()
+  const start = (port: number) => startMonitoring(state, programOf(options), port)
+  const { url } = await status.step(
+    'Prometheus',
+    async () => {
+      const server = await start(wantedPorts.prometheus)
+      watch(system, 'prometheus', join(folders.logs, 'prometheus.log'), server, () => start(server.port))
+      return server
+    },
+    ({ port, version }) =>
+      `${version}, ${describeServer({ port, dir: folders.prometheus }, wantedPorts.prometheus, folders.prometheus)}`,
+  )
+  await save(system, { prometheusUrl: url })
+}
+
+const programOf = ({ monitoring }: StartOptions) => (typeof monitoring === 'string' ? monitoring : undefined)
 
 /** Keeps the part running and tells of its deaths. */
 function watch(

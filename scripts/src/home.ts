@@ -10,6 +10,7 @@ export const home = join(root, '.rates')
 export const folders = {
   postgres: join(home, 'postgres'),
   kafka: join(home, 'kafka'),
+  prometheus: join(home, 'prometheus'),
   logs: join(home, 'logs'),
   state: join(home, 'state.json'),
   lock: join(home, 'lock'),

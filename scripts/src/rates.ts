@@ -21,6 +21,7 @@ const commands: Record<string, string> = {
   'dead-letters': 'list, show and send again what workers could not use',
   rewind: 'let the workers read again what came since a time, after a restore of the database',
   verify: 'prove that what is stored is what was accepted',
+  check: 'send a batch of three prices, read it back, revert it',
   topics: 'create the topics',
   kafka: 'run a tool of Kafka, such as console-producer, against the broker',
 }

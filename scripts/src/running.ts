@@ -18,6 +18,8 @@ export interface State extends Partial<Running> {
   phase: 'starting' | 'running' | 'stopping'
   /** Precedes every topic and group. */
   prefix: string
+  /** Of the Prometheus beside it. */
+  prometheusUrl?: string
   processes: { name: string; pid: number; log: string; managementUrl?: string }[]
 }
 

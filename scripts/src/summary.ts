@@ -1,5 +1,6 @@
 import pg from 'pg'
 import { folders, short } from './home.ts'
+import { verdictUrl } from './prometheus.ts'
 import { type State } from './running.ts'
 
 interface Example {
@@ -12,21 +13,34 @@ interface Example {
 }
 
 /** The URLs, and three commands to try with what they will print: asked of the running system, not remembered. */
-export async function summarize({ url = '', databaseUrl = '', brokers = '', processes }: State): Promise<string> {
+export async function summarize(state: State): Promise<string> {
+  const { url = '', databaseUrl = '', brokers = '', processes } = state
   const managed = processes.filter(({ managementUrl }) => managementUrl !== undefined)
   const metrics = managed.map(({ name, managementUrl }) => [name, `${managementUrl}/metrics`] as const)
   const rows = [
     ['API', url],
     ['to read', `${url}/docs`],
+    ['bottleneck', `${url}/bottleneck`],
     ['PostgreSQL', withoutSecret(databaseUrl)],
     ['Kafka', brokers],
     ...metrics.sort(([one], [other]) => one.localeCompare(other)),
+    ...monitoring(state),
     ['logs', short(folders.logs)],
   ] as const
   const lines = rows.map(([name, what]) => `${name.padEnd(12)}${what}`)
   const example = await findExample(databaseUrl)
   if (example !== undefined) lines.push('', ...(await tryThese(url, example)))
   return [...lines, '', 'Ctrl-C stops everything.'].join('\n')
+}
+
+/** Where the Prometheus beside it answers which stage is the bottleneck, and what alerts. */
+function monitoring({ prometheusUrl: url }: State) {
+  if (url === undefined) return []
+  return [
+    ['Prometheus', url],
+    ['  verdict', verdictUrl(url)],
+    ['  alerts', `${url}/alerts`],
+  ] as const
 }
 
 async function tryThese(url: string, { orig, dest, day, free }: Example): Promise<string[]> {

@@ -1,5 +1,10 @@
+import { X509Certificate } from 'node:crypto'
+import { parseIntoClientConfig } from 'pg-connection-string'
 import { z } from 'zod'
+import { databaseAddress } from './database-address.ts'
 import { readFailpoints } from './failpoints.ts'
+import { freshFile } from './fresh-file.ts'
+import { SASL_MECHANISMS } from './kafka-security.ts'
 
 /** Every fault of a service's settings, told at once before anything starts. */
 export class ConfigError extends Error {
@@ -40,7 +45,43 @@ const failpoints = z
     }
   })
 
-export const setting = { number, list }
+const truth = z
+  .enum(['true', 'false'], 'is neither true nor false')
+  .transform((text) => text === 'true')
+  .default(false)
+
+/** A file's path; for what the file holds see fresh-file.ts. */
+const secretFile = z.string().superRefine((path, context) => complain(context, fileFault(path)))
+
+/** A PEM file of one or more certificates. */
+const caFile = z.string().superRefine((path, context) =>
+  complain(
+    context,
+    fileFault(path, (text) => void new X509Certificate(text)),
+  ),
+)
+
+function complain(context: z.RefinementCtx, fault: string | undefined): void {
+  if (fault !== undefined) context.addIssue(fault)
+}
+
+function fileFault(path: string, check?: (text: string) => void): string | undefined {
+  let text: string
+  try {
+    text = freshFile(path)()
+  } catch (error) {
+    return `is a file that cannot be read: ${(error as NodeJS.ErrnoException).code}`
+  }
+  if (text === '') return 'is an empty file'
+  try {
+    check?.(text)
+  } catch {
+    return 'is a file without a certificate in PEM'
+  }
+  return undefined
+}
+
+export const setting = { number, list, truth, secretFile, caFile }
 
 export const commonSettings = {
   HOST: z.string().min(1).default('0.0.0.0'),
@@ -50,10 +91,18 @@ export const commonSettings = {
   FAILPOINTS: failpoints,
 }
 
+/**
+ * The password may stand in a file of its own, which is read anew at each new connection, and so is a CA's certificate.
+ * loadConfig() gives DATABASE_URL with both in it: see database-address.ts.
+ */
 export const databaseSettings = {
   DATABASE_URL: z
     .string()
-    .regex(/^postgres(ql)?:\/\//, 'is not a URL of the form postgres://user:password@host:port/database'),
+    .regex(/^postgres(ql)?:\/\//, 'is not a URL of the form postgres://user:password@host:port/database')
+    .refine((url) => readUrl(url) !== undefined, 'cannot be read as a URL'),
+  DATABASE_PASSWORD_FILE: secretFile.optional(),
+  /** Turns on TLS: the server's certificate has to be by this CA and for its host name. */
+  DATABASE_CA_FILE: caFile.optional(),
   DATABASE_POOL: number(1, 100, 8),
 }
 
@@ -65,6 +114,48 @@ export const kafkaSettings = {
     .string()
     .regex(/^[A-Za-z0-9._-]{0,100}$/, 'has other characters than A-Z a-z 0-9 . _ -')
     .default(''),
+  KAFKA_TLS: truth,
+  /** Turns on TLS: brokers' certificates have to be by this CA. */
+  KAFKA_CA_FILE: caFile.optional(),
+  KAFKA_SASL_MECHANISM: z.enum(SASL_MECHANISMS, `is none of ${SASL_MECHANISMS.join(', ')}`).optional(),
+  KAFKA_USERNAME: z.string().optional(),
+  KAFKA_PASSWORD: z.string().optional(),
+  KAFKA_PASSWORD_FILE: secretFile.optional(),
+}
+
+const readUrl = (url: string): ReturnType<typeof parseIntoClientConfig> | undefined => {
+  try {
+    return parseIntoClientConfig(url)
+  } catch {
+    return undefined
+  }
+}
+
+/** What is wrong with settings together that are right each by itself. */
+function contradictions(given: Readonly<Record<string, string | undefined>>): string[] {
+  const faults: string[] = []
+  const check = (wrong: unknown, fault: string): void => void (wrong && faults.push(fault))
+  const url = given['DATABASE_URL']
+  check(
+    given['DATABASE_PASSWORD_FILE'] && url && readUrl(url)?.password,
+    'DATABASE_URL has a password, and DATABASE_PASSWORD_FILE another',
+  )
+  check(
+    given['DATABASE_CA_FILE'] && url && /[?&]ssl/.test(url),
+    'DATABASE_URL says how to use TLS (ssl...), and DATABASE_CA_FILE, too',
+  )
+  const { KAFKA_SASL_MECHANISM: mechanism, KAFKA_USERNAME: username } = given
+  const passwords = ['KAFKA_PASSWORD', 'KAFKA_PASSWORD_FILE'].filter((name) => given[name] !== undefined)
+  const login = mechanism ?? username ?? passwords[0]
+  check(given['KAFKA_TLS'] === 'false' && given['KAFKA_CA_FILE'], 'KAFKA_TLS is false, and KAFKA_CA_FILE turns TLS on')
+  check(login && !mechanism, 'KAFKA_SASL_MECHANISM is not set, but other settings of the login are')
+  check(login && !username, 'KAFKA_USERNAME is not set, but other settings of the login are')
+  check(
+    login && passwords.length === 0,
+    'neither KAFKA_PASSWORD nor KAFKA_PASSWORD_FILE is set, but others of the login',
+  )
+  check(passwords.length === 2, 'KAFKA_PASSWORD and KAFKA_PASSWORD_FILE are both set')
+  return faults
 }
 
 /**
@@ -77,14 +168,17 @@ export function loadConfig<S extends z.ZodObject>(
 ): Readonly<z.output<S>> {
   const given = Object.fromEntries(Object.keys(schema.shape).flatMap((key) => (env[key] ? [[key, env[key]]] : [])))
   const result = schema.safeParse(given)
-  if (result.success) return Object.freeze(result.data)
-  throw new ConfigError(
-    result.error.issues.map((issue) => {
-      const key = String(issue.path[0] ?? '')
-      if (given[key] === undefined) return `${key} is not set`
-      // What is given may hold a password: only its name is told where it may.
-      const secret = /URL|PASSWORD|SECRET|KEY/.test(key)
-      return secret ? `${key} ${issue.message}` : `${key} ${issue.message} (it is ${JSON.stringify(given[key])})`
-    }),
-  )
+  const faults = [...(result.error?.issues.map((issue) => inWords(issue, given)) ?? []), ...contradictions(given)]
+  if (faults.length > 0 || !result.success) throw new ConfigError(faults)
+  const { DATABASE_URL: url, DATABASE_PASSWORD_FILE: password, DATABASE_CA_FILE: ca } = given
+  const address = url === undefined ? {} : { DATABASE_URL: databaseAddress(url, { password, ca }) }
+  return Object.freeze({ ...result.data, ...address })
+}
+
+function inWords(issue: z.core.$ZodIssue, given: Readonly<Record<string, string>>): string {
+  const key = String(issue.path[0] ?? '')
+  if (given[key] === undefined) return `${key} is not set`
+  // What is given may hold a password: only its name is told where it may.
+  const secret = /URL|PASSWORD|SECRET|KEY/.test(key) && !key.endsWith('_FILE')
+  return secret ? `${key} ${issue.message}` : `${key} ${issue.message} (it is ${JSON.stringify(given[key])})`
 }

@@ -1,5 +1,6 @@
 import type pg from 'pg'
 import { from as copyFrom } from 'pg-copy-streams'
+import { watched } from './watched-pool.ts'
 
 /** A piece as large as this is not kept by a socket when it says that it has room: it has been handed to the kernel. */
 const FLUSHED = 128 << 10
@@ -12,7 +13,7 @@ export async function copyIn(client: pg.ClientBase, statement: string, pieces: I
   for (const piece of pieces) {
     const bytes = Buffer.from(piece.buffer, piece.byteOffset, piece.length)
     const lasting = bytes.length < FLUSHED ? Buffer.from(bytes) : bytes
-    await Promise.race([failed, new Promise((resolve) => stream.write(lasting, resolve))])
+    await watched(client, Promise.race([failed, new Promise((resolve) => stream.write(lasting, resolve))]))
   }
-  await Promise.race([failed, new Promise<void>((resolve) => stream.once('finish', resolve).end())])
+  await watched(client, Promise.race([failed, new Promise<void>((resolve) => stream.once('finish', resolve).end())]))
 }

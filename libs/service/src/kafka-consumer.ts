@@ -33,6 +33,26 @@ export interface RecordContext {
   suspect: boolean
 }
 
+/** Told what a consumer does, for clocks, metrics and probes. */
+export interface ConsumerWatch {
+  /** These partitions are ours from now on, and no others. */
+  assigned(partitions: readonly number[]): void
+  /** A fetch is on its way. */
+  fetching(): void
+  /** Its answer has come after so many milliseconds at the broker, and is read from now on. */
+  answered(milliseconds: number): void
+  /** The fetch has ended, after so many milliseconds. */
+  fetched(milliseconds: number): void
+  /** Records of a partition are in hand; `behind`: how many lie behind them in the partition. */
+  took(partition: number, records: readonly IncomingRecord[], behind: number): void
+  /** A record waits to be handled, or is (1), or was, to its end or not (-1). */
+  handling(change: 1 | -1): void
+  /** A commit has begun (1) or ended (-1). */
+  committing(change: 1 | -1): void
+  /** Kafka is away or in disorder: the client tries again. */
+  retried(): void
+}
+
 export interface ConsumerOptions {
   groupId: string
   topic: string
@@ -50,6 +70,7 @@ export interface ConsumerOptions {
   /** Most bytes of a fetch, and so of what is waiting in memory. */
   maxBytes?: number
   sessionSeconds?: number
+  watch?: ConsumerWatch
 }
 
 export interface Consumer {
@@ -71,7 +92,7 @@ export class Stopped extends Error {
 const COMMIT_MILLISECONDS = 500
 
 export async function startConsumer(settings: KafkaSettings, options: ConsumerOptions): Promise<Consumer> {
-  const { groupId, topic, handle, urgency, onRebalance, maxBytes = 4 << 20, sessionSeconds = 10 } = options
+  const { groupId, topic, handle, urgency, onRebalance, maxBytes = 4 << 20, sessionSeconds = 10, watch } = options
   const { log } = settings
   const kafka = kafkaClient(settings)
   const consumer = kafka.consumer({
@@ -99,7 +120,9 @@ export async function startConsumer(settings: KafkaSettings, options: ConsumerOp
     for (const partition of partitions) suspects.add(partition)
     log.info({ groupId, topic, partitions }, 'partitions assigned')
     onRebalance?.('assigned')
+    watch?.assigned(partitions)
   })
+  if (watch) watchEvents(consumer, watch)
   consumer.on('consumer.rebalancing', () => onRebalance?.('revoked'))
   consumer.on('consumer.crash', ({ payload }) => {
     if (!payload.restart && !stopping.signal.aborted) fail(payload.error)
@@ -124,18 +147,24 @@ export async function startConsumer(settings: KafkaSettings, options: ConsumerOp
       const offset = (BigInt(done) + 1n).toString()
       done = undefined
       committed = performance.now()
-      await consumer.commitOffsets([{ topic, partition, offset }]).catch((error: Error) => {
-        // The group went on without us. Wrapped as it comes, kafkajs would not see that it only has to join again.
-        throw isLostMembership(error.cause) ? error.cause : error
-      })
+      watch?.committing(1)
+      await consumer
+        .commitOffsets([{ topic, partition, offset }])
+        .catch((error: Error) => {
+          // The group went on without us. Wrapped as it comes, kafkajs would not see that it only has to join again.
+          throw isLostMembership(error.cause) ? error.cause : error
+        })
+        .finally(() => watch?.committing(-1))
       suspects.delete(partition)
     }
     const records = batch.messages.map((message) => incoming(topic, partition, message))
     const handled = new Set<IncomingRecord>()
     let low = 0 // all records before this one are handled
+    watch?.took(partition, records, Number(BigInt(batch.highWatermark) - BigInt(batch.lastOffset()) - 1n))
     try {
       for (const record of urgency ? inOrderOf(urgency, records) : records) {
         if (signal.aborted || !isRunning()) break
+        watch?.handling(1)
         try {
           await handle(record, { signal, suspect: suspects.has(partition) })
         } catch (error) {
@@ -144,6 +173,8 @@ export async function startConsumer(settings: KafkaSettings, options: ConsumerOp
             stopping.abort()
           }
           break
+        } finally {
+          watch?.handling(-1)
         }
         handled.add(record)
         while (low < records.length && handled.has(records[low]!)) done = String(records[low++]!.offset)
@@ -175,6 +206,17 @@ export async function startConsumer(settings: KafkaSettings, options: ConsumerOp
       )
     },
   }
+}
+
+function watchEvents(consumer: KafkaConsumer, watch: ConsumerWatch): void {
+  consumer.on('consumer.fetch_start', () => watch.fetching())
+  consumer.on('consumer.network.request', ({ payload }) => {
+    if (payload.apiName === 'Fetch') watch.answered(payload.duration)
+  })
+  consumer.on('consumer.fetch', ({ payload }) => watch.fetched(payload.duration))
+  consumer.on('consumer.rebalancing', () => watch.retried())
+  consumer.on('consumer.crash', () => watch.retried())
+  consumer.on('consumer.network.request_timeout', () => watch.retried())
 }
 
 const isLostMembership = (error: unknown): error is Error =>

@@ -6,6 +6,7 @@
 import kafkajs from 'kafkajs'
 import RequestQueue from 'kafkajs/src/network/requestQueue/index.js'
 import { codecs } from './kafka-codecs.ts'
+import { clientSecurity, type KafkaSecurity } from './kafka-security.ts'
 import { type Logger } from './log.ts'
 import { guarded } from './record-batch-guard.ts'
 import { within } from './within.ts'
@@ -31,6 +32,8 @@ export interface KafkaSettings {
   brokers: string[]
   clientId: string
   log: Logger
+  /** Without it: neither TLS nor a login. */
+  security?: KafkaSecurity | undefined
 }
 
 export interface OutgoingRecord {
@@ -56,10 +59,11 @@ export interface Producer {
 }
 
 /** A client of kafkajs, for the files of the seam. */
-export function kafkaClient({ brokers, clientId, log }: KafkaSettings): kafkajs.Kafka {
+export function kafkaClient({ brokers, clientId, log, security = {} }: KafkaSettings): kafkajs.Kafka {
   return new Kafka({
     brokers,
     clientId,
+    ...clientSecurity(security),
     connectionTimeout: 5_000,
     requestTimeout: 30_000,
     retry: { initialRetryTime: 200, maxRetryTime: 3_000, retries: 8 },

@@ -1,4 +1,5 @@
 import pg from 'pg'
+import { connectionOptions } from './database-address.ts'
 import { type Logger } from './log.ts'
 
 export { isTransient } from './transient.ts'
@@ -16,10 +17,10 @@ export interface PoolOptions {
 /**
  * A pool that notices dead connections: node-postgres alone hangs on a half-open socket. bigint columns come as BigInt.
  */
-export function createPool(url: string, options: PoolOptions): pg.Pool {
+export function createPool(address: string, options: PoolOptions): pg.Pool {
   const { name, max, log, statementSeconds = 60 } = options
   const pool = new pg.Pool({
-    connectionString: url,
+    ...connectionOptions(address),
     max,
     application_name: name,
     keepAlive: true,

@@ -1,5 +1,10 @@
-/** PostgreSQL is away, restarting, out of connections or disk, or chose this transaction as a deadlock's victim. */
+/**
+ * PostgreSQL is away, restarting, out of connections or disk, or chose this transaction as a deadlock's victim. Or it
+ * refuses us (28...): a password is being changed, and no work of ours is the cause.
+ */
 const SQLSTATES = new Set([
+  '28000',
+  '28P01',
   '40001',
   '40P01',
   '53000',

@@ -55,9 +55,15 @@ let made = 0
  */
 export function testBatch(count: number, options: { id?: string; sorted?: boolean; month?: string } = {}): TestBatch {
   const index = made++
-  const next = numbers(index + 1)
   const year = 1971 + Math.floor(index / 12)
   const month = options.month ?? `${year}-${String((index % 12) + 1).padStart(2, '0')}`
+  const lines = randomLines(count, { seed: index + 1, month, sorted: options.sorted ?? false })
+  return { id: options.id ?? `batch-${index + 1}`, lines, month, digest: digestOf(lines) }
+}
+
+/** Random prices of a month as lines of CSV, the same for the same seed. */
+export function randomLines(count: number, options: { seed: number; month: string; sorted: boolean }): string[] {
+  const next = numbers(options.seed)
   const pairs = TEST_PORTS.length * (TEST_PORTS.length - 1)
   const lines: string[] = new Array<string>(count)
   for (let i = 0; i < count; i++) {
@@ -66,9 +72,9 @@ export function testBatch(count: number, options: { id?: string; sorted?: boolea
     const other = pair % (TEST_PORTS.length - 1)
     const dest = other < orig ? other : other + 1
     const day = String((next() % 28) + 1).padStart(2, '0')
-    lines[i] = `${TEST_PORTS[orig]},${TEST_PORTS[dest]},${month}-${day},${1000 + (next() % 3000)}`
+    lines[i] = `${TEST_PORTS[orig]},${TEST_PORTS[dest]},${options.month}-${day},${1000 + (next() % 3000)}`
   }
-  return { id: options.id ?? `batch-${index + 1}`, lines, month, digest: digestOf(lines) }
+  return lines
 }
 
 export const csv = (lines: readonly string[]): Buffer => Buffer.from(lines.join('\n') + '\n')

@@ -62,6 +62,8 @@ export interface LineOptions {
   /** A database and brokers of the caller's own, instead of the run's. */
   databaseUrl?: string
   brokers?: string[]
+  /** Topics that are there already, by the prefix of their names, and stay. */
+  prefix?: string
 }
 
 export async function startLine(options: LineOptions = {}): Promise<Line> {
@@ -84,7 +86,7 @@ async function build(
 ): Promise<Line> {
   const log = createLogger('test', 'silent')
   const brokers = options.brokers ?? coordinate('RATES_TEST_BROKERS').split(',')
-  const prefix = `test-${randomBytes(6).toString('hex')}.`
+  const prefix = options.prefix ?? `test-${randomBytes(6).toString('hex')}.`
   const kafka = { brokers, clientId: 'test', log }
   let { databaseUrl } = options
   if (databaseUrl === undefined) {
@@ -100,12 +102,14 @@ async function build(
   const admin = await connectAdmin(kafka)
   releases.push(() => admin.close())
   const topics = topicNames(prefix)
-  await ensureTopics(admin, prefix, { partitions: options.partitions ?? 3, replication: 1 })
-  releases.push(() => admin.deleteTopics(Object.values(topics)))
+  if (options.prefix === undefined) {
+    await ensureTopics(admin, prefix, { partitions: options.partitions ?? 3, replication: 1 })
+    releases.push(() => admin.deleteTopics(Object.values(topics)))
+  }
   const producer = await connectProducer(kafka)
   releases.push(() => producer.close())
   const watch = async (topic: string): Promise<Watched> => {
-    const watched = await watchTopic(kafka, admin, topic, `${prefix}watch-${topic}`)
+    const watched = await watchTopic(kafka, admin, topic, `${prefix}watch-${topic}-${randomBytes(3).toString('hex')}`)
     releases.push(() => watched.close())
     return watched
   }

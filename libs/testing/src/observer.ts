@@ -41,17 +41,18 @@ group by 1`
 /**
  * Reads during a load, each sample one statement and so one snapshot, and sees to it that every batch is there as a
  * whole or not at all (I3). Batches of one month are told apart by their counts and sums: ten of them at most.
+ * `acrossRestarts`: a connection that breaks is opened again.
  */
 export async function observe(
   line: Pick<Line, 'databaseUrl' | 'defer'>,
   watches: readonly Watch[],
-  options: { everyMilliseconds?: number } = {},
+  options: { everyMilliseconds?: number; acrossRestarts?: boolean } = {},
 ): Promise<Observer> {
-  const { everyMilliseconds = 2 } = options
+  const { everyMilliseconds = 2, acrossRestarts = false } = options
   const judge = new Judge(watches)
   let ended = false
   const counts = [0, 0]
-  const read = async (reader: 0 | 1, statement: string): Promise<void> => {
+  const readOnce = async (reader: 0 | 1, statement: string): Promise<void> => {
     const client = new pg.Client({ connectionString: line.databaseUrl, application_name: 'observer' })
     client.on('error', () => undefined) // its query is told as well
     await client.connect()
@@ -64,6 +65,16 @@ export async function observe(
       }
     } finally {
       await client.end()
+    }
+  }
+  const read = async (reader: 0 | 1, statement: string): Promise<void> => {
+    while (!ended) {
+      try {
+        return await readOnce(reader, statement)
+      } catch (error) {
+        if (!acrossRestarts) throw error
+        await sleep(500)
+      }
     }
   }
   const readers = [read(0, PACKS), read(1, VIEW)]

@@ -9,14 +9,17 @@ export interface Transition {
   to: string
 }
 
-/** From here on every change of a batch's state is written down, by a trigger, in a schema of the test's own. */
+/**
+ * From here on every change of a batch's state is written down, by a trigger, in a schema of the test's own, whichever
+ * role makes it.
+ */
 export async function recordTransitions(pool: pg.Pool): Promise<void> {
   await pool.query(`
     create schema if not exists test_audit;
     create table if not exists test_audit.transitions (
       seq bigint generated always as identity, no bigint, id text, dry_run boolean, old text, new text
     );
-    create or replace function test_audit.record() returns trigger language plpgsql as $$
+    create or replace function test_audit.record() returns trigger language plpgsql security definer as $$
     begin
       insert into test_audit.transitions (no, id, dry_run, old, new)
       values (new.no, new.id, new.dry_run, case tg_op when 'UPDATE' then old.state end, new.state);

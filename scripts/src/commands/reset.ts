@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises'
 import { forgetKafka } from '@rates/local/kafka'
 import { forgetPostgres } from '@rates/local/postgres'
 import { endOrphans } from '@rates/local/processes'
+import { forgetPrometheus } from '@rates/local/prometheus'
 import { Command } from 'commander'
 import { folders, serviceMark } from '../home.ts'
 import { isSupervisor, takeLock } from '../running.ts'
@@ -19,7 +20,11 @@ async function reset() {
   }
   try {
     await endOrphans([serviceMark])
-    await Promise.all([forgetKafka(folders.kafka), forgetPostgres(folders.postgres)])
+    await Promise.all([
+      forgetKafka(folders.kafka),
+      forgetPostgres(folders.postgres),
+      forgetPrometheus(folders.prometheus),
+    ])
     for (const path of [folders.logs, folders.state, `${folders.postgres}.log`, `${folders.kafka}.log`]) {
       await rm(path, { recursive: true, force: true })
     }

@@ -19,13 +19,15 @@ export function startCommand(): Command {
     .option('--host <address>', 'on which the API listens', '127.0.0.1')
     .option('--workers <number>', 'ingest workers', parseCount, 2)
     .option('--no-demo', 'do not import the demo data')
+    .option('--monitoring [program]', 'start a Prometheus beside it: the one on the PATH, or this program')
     .addHelpText(
       'after',
       `
 Environment:
   DATABASE_URL   use this PostgreSQL instead of starting one
   KAFKA_BROKERS  use this Kafka (host:port, comma separated) instead of starting one
-  KAFKA_PREFIX   precedes every topic and consumer group`,
+  KAFKA_PREFIX   precedes every topic and consumer group
+  PROMETHEUS_BIN the program that --monitoring starts`,
     )
     .action(start)
 }
@@ -106,7 +108,12 @@ async function stopAll({ parts, status }: System) {
 /** Everything that names this clone's folder: services, broker, database. The next start recovers. */
 async function killAtOnce(system: System) {
   system.status.line('Killing everything.')
-  const marks = [[serviceMark], [home, 'server.properties'], [' -D ', `${folders.postgres} `]]
+  const marks = [
+    [serviceMark],
+    [home, 'server.properties'],
+    [' -D ', `${folders.postgres} `],
+    [`--storage.tsdb.path=${folders.prometheus}`],
+  ]
   await Promise.all(marks.map((mark) => endOrphans(mark, 'SIGKILL', 0)))
   for (const { pid } of system.state.processes) {
     try {

@@ -1,6 +1,7 @@
 import { type Batch } from '@rates/core/batch'
 import { readApi } from '../api.ts'
 import { askApi, askService, type ApiFacts, type ServiceFacts } from '../doctor/services.ts'
+import { askPrometheus, type PrometheusFacts } from '../prometheus.ts'
 import { chooseRunning, NothingRuns, type Running, type State } from '../running.ts'
 import { askKafkaStatus, type KafkaStatus } from './lanes.ts'
 import { askLedgerStatus, type LedgerStatus } from './ledger.ts'
@@ -14,6 +15,8 @@ export interface PlatformStatus {
   startedAt: string | null
   api: Part<ApiFacts>
   services: ServiceFacts[]
+  /** The one beside it; null: there is none. */
+  prometheus: PrometheusFacts | null
   kafka: Part<KafkaStatus>
   ledger: Part<LedgerStatus>
   /** The open ones, newest first, 10 at most. */
@@ -46,7 +49,8 @@ export async function look({ state, env, services }: Looked): Promise<PlatformSt
     ...ours.flatMap(({ name, managementUrl }) => (managementUrl ? [[name, managementUrl] as const] : [])),
     ...services.map((url) => [url, url.replace(/\/+$/, '')] as const),
   ]
-  const [api, kafka, ledger, open, asked] = await Promise.all([
+  const prometheusUrl = env['RATES_URL'] ? undefined : state?.prometheusUrl
+  const [api, kafka, ledger, open, prometheus, asked] = await Promise.all([
     ask('url', ({ url }) => askApi(url)),
     ask('brokers', ({ brokers, prefix }) => askKafkaStatus(brokers, prefix)),
     ask('databaseUrl', ({ databaseUrl }) => askLedgerStatus(databaseUrl)),
@@ -54,11 +58,12 @@ export async function look({ state, env, services }: Looked): Promise<PlatformSt
       const page = await readApi<{ batches: Batch[] }>(url, '/batches?state=pending,in_progress&limit=10')
       return page?.batches ?? []
     }),
+    prometheusUrl === undefined ? null : askPrometheus(prometheusUrl),
     Promise.all(probes.map(([name, url]) => askService(name, url))),
   ])
   const startedAt = env['RATES_URL'] ? null : (state?.startedAt ?? null)
   asked.sort((a, b) => a.name.localeCompare(b.name))
-  return { at: new Date().toISOString(), startedAt, api, services: asked, kafka, ledger, open }
+  return { at: new Date().toISOString(), startedAt, api, services: asked, prometheus, kafka, ledger, open }
 }
 
 /** Whether what was asked has answered; that nobody said where the API is does not count. */

@@ -17,6 +17,7 @@ const status: PlatformStatus = {
       crowdedPacks: 0,
     },
   ],
+  prometheus: null,
   kafka: {
     lanes: [
       {
@@ -62,6 +63,16 @@ describe('describeStatus', () => {
       '  1 hidden, 0 replies unsent, 3 dead letters, 17 packs in crowded months',
     ])
     expect(isComplete(status)).toBe(true)
+  })
+
+  it('names the Prometheus beside it, and who does not answer it', () => {
+    const shown = (ready: boolean, down: string[]) =>
+      describeStatus({ ...status, prometheus: { url: 'http://127.0.0.1:9090', ready, down } })[6]
+    expect(shown(true, [])).toMatch(
+      /^ {2}Prometheus +ready +http:\/\/127.0.0.1:9090\/graph\?g0.expr=rates%3Abottleneck/,
+    )
+    expect(shown(true, ['ingest 127.0.0.1:8083'])).toMatch(/, without an answer from ingest 127.0.0.1:8083$/)
+    expect(shown(false, [])).toMatch(/^ {2}Prometheus +no answer +http:\/\/127.0.0.1:9090$/)
   })
 
   it('shows the rest where a part is away', () => {

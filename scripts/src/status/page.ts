@@ -1,5 +1,6 @@
 import { listBatches } from '../batch-page.ts'
 import { count, duration } from '../progress.ts'
+import { verdictUrl } from '../prometheus.ts'
 import { indent, plural, printable, table, utc } from '../text.ts'
 import { type LaneStatus } from './lanes.ts'
 import { type PlatformStatus } from './look.ts'
@@ -23,7 +24,7 @@ export function describeStatus(status: PlatformStatus): string[] {
   ]
 }
 
-function services({ api, services }: PlatformStatus): string[] {
+function services({ api, services, prometheus }: PlatformStatus): string[] {
   const rows = services.map(({ name, ready, why, version, url }) => {
     const state = ready === true ? 'ready' : ready === false ? 'not ready' : 'no answer'
     return [name, state, version ?? '', ready === true ? url : (why ?? '')]
@@ -31,6 +32,11 @@ function services({ api, services }: PlatformStatus): string[] {
   if ('url' in api)
     rows.unshift(['API', api.fault === undefined ? 'answers' : 'no answer', api.version ?? '', api.fault ?? api.url])
   else rows.unshift(['API', 'unknown', '', api.fault])
+  if (prometheus !== null) {
+    const { ready, url, down } = prometheus
+    const missing = down.length > 0 ? `, without an answer from ${down.join(', ')}` : ''
+    rows.push(['Prometheus', ready ? 'ready' : 'no answer', '', ready ? `${verdictUrl(url)}${missing}` : url])
+  }
   return ['services', ...indent(table(columns(false, false, false, false), rows))]
 }
 

@@ -1,22 +1,26 @@
-import { type BatchHeaders } from '@rates/core/wire'
+import { type BatchError } from '@rates/core/batch'
+import { type LoopStage } from '@rates/core/bottleneck'
 import { Packer } from '@rates/core/pack'
 import { RowBuffer } from '@rates/core/row-buffer'
+import { type BatchHeaders } from '@rates/core/wire'
 import { failpoint } from '@rates/service/failpoints'
 import { type IncomingRecord, type Producer } from '@rates/service/kafka'
 import { Stopped, type RecordContext } from '@rates/service/kafka-consumer'
 import { endEarly, endEarlyIn } from '@rates/service/ledger/end-early'
 import { CANCELLED } from '@rates/service/ledger/cancel'
-import { enqueueReply, replyTopic, type ReplySettings } from '@rates/service/ledger/finish'
+import { enqueueReply, replyTopic, type ReplySettings, type Verdict } from '@rates/service/ledger/finish'
 import { openBatch, type LedgerBatch } from '@rates/service/ledger/open'
 import { type Logger } from '@rates/service/log'
 import { withTransaction } from '@rates/service/postgres'
 import type pg from 'pg'
 import { countAttempt, forgetAttempts, MAX_ATTEMPTS } from './attempts.ts'
+import { batchEnded, type EndedBatch } from './batch-ended.ts'
 import { type Catalog } from './catalog.ts'
 import { ChunkReader } from './chunk-reader.ts'
 import { relate } from './conflict.ts'
 import { refusal, sendDeadLetter } from './dead-letters.ts'
 import { readRecord, type DeadLetter, type IncomingChunk, type UnreadableBatch } from './incoming.ts'
+import { type LoopClock } from './loop-clock.ts'
 import { type IngestMetrics } from './metrics.ts'
 import { isComplete, publish } from './publish.ts'
 import { untilDone, type Retry } from './retry.ts'
@@ -29,6 +33,10 @@ export interface IngestDeps {
   producer: Producer
   catalog: Catalog
   metrics: IngestMetrics
+  /** Its user's waits for pool and producer are told to it. */
+  clock: LoopClock<LoopStage>
+  /** Told of each step that is tried again. */
+  onRetry: () => void
   log: Logger
   worker: string
   deadLetters: string
@@ -54,19 +62,26 @@ export class RecordIngester {
 
   /** Steps that are done again after faults that pass, until the signal aborts. */
   retryUntil(signal: AbortSignal): Retry {
-    const { log, metrics } = this.deps
-    return (what, work) => untilDone(what, signal, log, (reason) => metrics.retries.inc({ stage: what, reason }), work)
+    const { log, metrics, clock, onRetry } = this.deps
+    const retried = (stage: string, reason: string): void => {
+      metrics.retries.inc({ stage, reason })
+      onRetry()
+    }
+    return (what, work) => untilDone(what, signal, log, (reason) => retried(what, reason), clock.waiting, work)
   }
 
   /** @throws Stopped; anything else is a bug, or a fault that waiting does not mend */
   async ingest(record: IncomingRecord, { signal, suspect }: RecordContext): Promise<void> {
     const retry = this.retryUntil(signal)
     if (signal.aborted) throw new Stopped() // it waited for its turn meanwhile
+    const { clock } = this.deps
+    clock.enter('decode')
     const attempt = suspect ? await retry('attempt', () => countAttempt(this.deps.pool, record)) : 1
     if (attempt > 1) this.deps.log.warn({ ...placeOf(record), attempt }, 'a record comes again')
     failpoint('took-record')
     try {
       const read = await readRecord(record)
+      if (read.kind !== 'chunk' || attempt > MAX_ATTEMPTS) clock.enter('publish')
       if (attempt > MAX_ATTEMPTS) await retry('poison', () => this.setPoisonAside(record, read))
       else if (read.kind === 'dead-letter') await retry('dead-letter', () => this.refuse(record, read))
       else if (read.kind === 'cancel') await retry('cancel', () => this.cancel(record, read.batch))
@@ -88,8 +103,9 @@ export class RecordIngester {
     attempt: number,
     retry: Retry,
   ): Promise<void> {
-    const { pool, metrics, replies } = this.deps
+    const { pool, metrics, replies, clock } = this.deps
     const { batch: headers } = incoming
+    clock.enter('validate')
     const takenAt = new Date()
     const stopTimer = metrics.chunkSeconds.startTimer()
 
@@ -99,6 +115,7 @@ export class RecordIngester {
     const chunk = await this.reader.chunkRow(record, incoming, this.rows, attempt, takenAt)
     const verdict = verdictOf(this.rows, chunk.digest)
     const encode = (no: bigint) => this.packer.encode([this.rows], this.deps.catalog.ports, no)
+    clock.enter('copy')
 
     const allowed = headers.replyTo === undefined || replies.allowed.includes(headers.replyTo)
     if (incoming.total === 1 && allowed && headers.replaces === undefined && headers.deadline === undefined) {
@@ -109,7 +126,7 @@ export class RecordIngester {
       if (isNew) {
         stopTimer()
         metrics.stored(chunk)
-        this.ended(headers.batchId, verdict.state, verdict.rows.accepted, record)
+        this.ended(ofHeaders(headers, record), verdict, 'copy', record, attempt)
         return
       }
     }
@@ -128,7 +145,7 @@ export class RecordIngester {
       return retry('repeat', () => this.replyAgain(batch))
     }
     if (batch.state !== 'open') return
-    if (!allowed) return retry('reply-to', () => this.failReplyTo(batch))
+    if (!allowed) return retry('reply-to', () => this.failReplyTo(batch, record))
     if (relation.kind === 'new') {
       failpoint('before-chunk')
       const pack = batch.dryRun ? undefined : () => encode(batch.no)
@@ -143,17 +160,18 @@ export class RecordIngester {
       const total = incoming.total
       await retry('total', () => noteTotal(pool, batch.no, incoming.chunk, total))
     }
-    await this.publishIfComplete(batch, record, retry)
+    await this.publishIfComplete(batch, record, retry, attempt)
   }
 
   /** Tried after every chunk, before its offset is committed. */
-  async publishIfComplete(batch: LedgerBatch, record: IncomingRecord, retry: Retry): Promise<void> {
-    const { pool, replies } = this.deps
+  async publishIfComplete(batch: LedgerBatch, record: IncomingRecord, retry: Retry, attempt: number): Promise<void> {
+    const { pool, replies, clock } = this.deps
+    clock.enter('publish')
     if (!(await retry('publish', () => isComplete(pool, batch.no)))) return
     failpoint('before-publish')
     const published = await retry('publish', () => publish(pool, batch.no, replies))
     failpoint('after-publish')
-    if (published) this.ended(batch.id, published.verdict.state, published.verdict.rows.accepted, record)
+    if (published) this.ended(published.batch, published.verdict, 'publish', record, attempt)
   }
 
   /** In one transaction: a batch that nobody knows yet is never open, or a chunk of it could slip in. */
@@ -161,10 +179,11 @@ export class RecordIngester {
     const { pool, replies } = this.deps
     const cancelled = await withTransaction(pool, async (client) => {
       const { batch } = await openBatch(client, headers, record.topic, new Date(record.timestamp))
-      return endEarlyIn(client, batch.no, 'cancelled', CANCELLED, replies)
+      return (await endEarlyIn(client, batch.no, 'cancelled', CANCELLED, replies)) && batch
     })
-    if (cancelled) failpoint('after-end')
-    if (cancelled) this.ended(headers.batchId, 'cancelled', 0, record)
+    if (!cancelled) return
+    failpoint('after-end')
+    this.ended(cancelled, endedEarly('cancelled', CANCELLED), 'publish', record)
   }
 
   private async revert(record: IncomingRecord, request: BatchHeaders): Promise<void> {
@@ -184,7 +203,7 @@ export class RecordIngester {
     const error = { code: 'unreadable', message } as const
     const verdict = { ...verdictOf(this.rows, chunk.digest), state: 'failed', error, digest: null } as const
     if (await storeSmall(pool, headers, chunk, verdict, undefined, replies)) {
-      return this.ended(headers.batchId, 'failed', 0, record)
+      return this.ended(ofHeaders(headers, record), verdict, 'publish', record, attempt)
     }
     const { batch } = await openBatch(pool, headers, record.topic, new Date(record.timestamp))
     const relation = await relate(pool, batch, read, record)
@@ -194,9 +213,11 @@ export class RecordIngester {
     return this.refuse(record, { kind: 'dead-letter', reason: 'id_conflict', detail: message, batchId, replyTo })
   }
 
-  private async failReplyTo(batch: LedgerBatch): Promise<void> {
+  private async failReplyTo(batch: LedgerBatch, record: IncomingRecord): Promise<void> {
     const message = `reply-to ${batch.replyTo} is not one of the allowed topics; the reply is here`
-    await endEarly(this.deps.pool, batch.no, 'failed', { code: 'reply_to_not_allowed', message }, this.deps.replies)
+    const error = { code: 'reply_to_not_allowed', message } as const
+    const ended = await endEarly(this.deps.pool, batch.no, 'failed', error, this.deps.replies)
+    if (ended) this.ended(batch, endedEarly('failed', error), 'publish', record)
   }
 
   /** The stored reply goes out again, the same bytes. */
@@ -229,7 +250,9 @@ export class RecordIngester {
     const message = `a record of it ended ${MAX_ATTEMPTS} workers or more; it is in the dead letters`
     if (read.kind === 'chunk' || read.kind === 'unreadable') {
       const { batch } = await openBatch(pool, read.batch, record.topic, new Date(record.timestamp))
-      await endEarly(pool, batch.no, 'failed', { code: 'internal_error', message }, replies)
+      const error = { code: 'internal_error', message } as const
+      const ended = await endEarly(pool, batch.no, 'failed', error, replies)
+      if (ended) this.ended(batch, endedEarly('failed', error), 'publish', record)
     }
     if (read.kind === 'revert') await refuseRevert(pool, record, read.batch, message, replies)
     await this.setAside(record, 'internal_error', message)
@@ -242,11 +265,39 @@ export class RecordIngester {
     metrics.deadLetters.inc({ reason })
   }
 
-  private ended(batchId: string, outcome: string, rows: number, record: IncomingRecord): void {
-    const seconds = Math.max(0, (Date.now() - record.timestamp) / 1000)
-    this.deps.metrics.batches.inc({ outcome })
-    this.deps.log.info({ batch_id: batchId, outcome, rows, seconds, ...placeOf(record) }, 'batch finished')
+  private ended(
+    batch: Opened,
+    verdict: Ended,
+    stage: 'copy' | 'publish',
+    record: IncomingRecord,
+    attempt?: number,
+  ): void {
+    const { metrics, log } = this.deps
+    const { state: outcome, error, rows, chunks } = verdict
+    batchEnded(metrics, log, { ...batch, outcome, error: error?.code, rows, chunks }, { stage, attempt, record })
   }
 }
+
+type Opened = Omit<EndedBatch, 'outcome' | 'error' | 'rows' | 'chunks'>
+type Ended = Pick<Verdict, 'state' | 'error' | 'rows' | 'chunks'>
+
+/** A batch of which nothing was counted here. */
+const endedEarly = (state: Verdict['state'], error: BatchError): Ended => ({
+  state,
+  error,
+  rows: { accepted: 0, rejected: 0 },
+  chunks: null,
+})
+
+/** A batch that began with this record. */
+const ofHeaders = (headers: BatchHeaders, record: IncomingRecord): Opened => ({
+  id: headers.batchId,
+  dryRun: headers.dryRun ?? false,
+  source: headers.source ?? null,
+  createdAt: new Date(record.timestamp),
+  deadline: headers.deadline === undefined ? null : new Date(headers.deadline),
+  correlationId: headers.correlationId ?? null,
+  traceparent: headers.traceparent ?? null,
+})
 
 const placeOf = ({ topic, partition, offset }: IncomingRecord) => ({ topic, partition, offset: String(offset) })

@@ -67,7 +67,7 @@ export class TogetherIngester {
   private async together(fetched: Fetched[]): Promise<boolean> {
     const signal = AbortSignal.any(fetched.map(({ context }) => context.signal))
     if (signal.aborted) throw new Stopped()
-    const { pool, metrics, replies } = this.single.deps
+    const { pool, metrics, replies, clock } = this.single.deps
     const retry = this.single.retryUntil(signal)
     failpoint('took-record')
     const chunks = await this.parse(fetched, retry)
@@ -76,6 +76,7 @@ export class TogetherIngester {
     const [{ incoming, record }] = chunks as [ParsedChunk, ...ParsedChunk[]]
     const { batch: headers } = incoming
     if (headers.replyTo !== undefined && !replies.allowed.includes(headers.replyTo)) return false
+    clock.enter('copy')
     const at = new Date(record.timestamp)
     const { batch } = await retry('open', () => openBatch(pool, headers, record.topic, at))
     failpoint('opened-batch')
@@ -91,7 +92,7 @@ export class TogetherIngester {
     }
     metrics.chunks.inc({ relation: 'new' }, rows.length)
     failpoint('after-chunk')
-    await this.single.publishIfComplete(batch, record, retry)
+    await this.single.publishIfComplete(batch, record, retry, 1)
     failpoint('handled-record')
     return true
   }
@@ -102,13 +103,15 @@ export class TogetherIngester {
 
   /** Parses all; undefined if one of them is no clean chunk. A body is dropped when its rows are in the buffer. */
   private async parse(fetched: Fetched[], retry: Retry): Promise<ParsedChunk[] | undefined> {
-    const { reader } = this.single
+    const { reader, deps } = this.single
     const chunks: ParsedChunk[] = []
     const { ports } = this
     for (const [i, { record }] of fetched.entries()) {
       const takenAt = new Date()
+      deps.clock.enter('decode')
       const read = await readRecord(record)
       if (read.kind !== 'chunk') return undefined
+      deps.clock.enter('validate')
       const rows = (this.buffers[i] ??= new RowBuffer())
       if ((await retry('parse', () => reader.parse(read, rows))) || rows.rejected > 0) return undefined
       const { batch, chunk, total, sha256 } = read

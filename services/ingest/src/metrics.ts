@@ -1,4 +1,5 @@
-import { Counter, Histogram, type Registry } from 'prom-client'
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
+import { type EndedBatch } from './batch-ended.ts'
 import { type ChunkRow } from './store-chunk.ts'
 
 /** What the worker counts; docs/metrics.md lists all with their meaning. */
@@ -12,11 +13,16 @@ export function ingestMetrics(registry: Registry) {
   })
   const rows = new Counter({
     name: 'rates_ingest_rows_total',
-    help: 'Rows of stored chunks.',
-    labelNames: ['outcome'],
+    help: 'Rows of stored chunks (copy), and of batches that ended here (publish).',
+    labelNames: ['stage', 'outcome'],
     registers,
   })
-  const bytes = new Counter({ name: 'rates_ingest_bytes_total', help: 'Bytes of stored chunks, as sent.', registers })
+  const bytes = new Counter({
+    name: 'rates_ingest_bytes_total',
+    help: 'Bytes of records that were fetched, and of stored chunks as sent (copy).',
+    labelNames: ['stage'],
+    registers,
+  })
   const chunks = new Counter({
     name: 'rates_ingest_chunks_total',
     help: 'Chunks by what they were to their batch.',
@@ -47,28 +53,78 @@ export function ingestMetrics(registry: Registry) {
     labelNames: ['result'],
     registers,
   })
-  const replies = new Counter({ name: 'rates_outbox_published_total', help: 'Replies sent by this relay.', registers })
+  const replies = new Counter({
+    name: 'rates_outbox_published_total',
+    help: 'Replies by what became of sending them: sent, failed (they are sent again), no_topic (they wait for it).',
+    labelNames: ['outcome'],
+    registers,
+  })
+  const replySeconds = new Histogram({
+    name: 'rates_outbox_delay_seconds',
+    help: 'From the outcome to its reply being acknowledged by Kafka.',
+    buckets: [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300],
+    registers,
+  })
+  const batchSeconds = new Histogram({
+    name: 'rates_ingest_batch_duration_seconds',
+    help: 'From the record time of a batch to its outcome being visible.',
+    labelNames: ['size_class', 'outcome'],
+    buckets: [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900, 3600],
+    registers,
+  })
+  const deadlineUsed = new Histogram({
+    name: 'rates_ingest_deadline_used_ratio',
+    help: 'Of the time from the record time of a batch to its deadline, the part that it took; above 1: too late.',
+    buckets: [0.1, 0.25, 0.5, 0.75, 0.9, 1, 1.25, 1.5, 2, 5],
+    registers,
+  })
+  const draining = new Gauge({ name: 'rates_ingest_draining', help: '1 while the worker stops.', registers })
   const chunkSeconds = new Histogram({
     name: 'rates_ingest_chunk_duration_seconds',
     help: 'From taking a chunk to its commit.',
     buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
     registers,
   })
+  for (const stage of ['copy', 'publish']) for (const outcome of ['ok', 'invalid']) rows.inc({ stage, outcome }, 0)
+  for (const stage of ['fetch', 'copy']) bytes.inc({ stage }, 0)
+  for (const outcome of ['succeeded', 'failed', 'cancelled']) batches.inc({ outcome }, 0)
   return {
-    batches,
     chunks,
     retries,
     deadLetters,
     rebalances,
     reverts,
     replies,
+    replySeconds,
     chunkSeconds,
+    draining,
+    fetched(count: number): void {
+      bytes.inc({ stage: 'fetch' }, count)
+    },
     stored(chunk: ChunkRow): void {
-      rows.inc({ outcome: 'ok' }, chunk.rows - chunk.rejected)
-      rows.inc({ outcome: 'invalid' }, chunk.rejected)
-      bytes.inc(chunk.bytes)
+      rows.inc({ stage: 'copy', outcome: 'ok' }, chunk.rows - chunk.rejected)
+      rows.inc({ stage: 'copy', outcome: 'invalid' }, chunk.rejected)
+      bytes.inc({ stage: 'copy' }, chunk.bytes)
+    },
+    ended({ outcome, error, rows: counts, createdAt, deadline }: EndedBatch, at: number): void {
+      batches.inc({ outcome })
+      if (outcome === 'succeeded') rows.inc({ stage: 'publish', outcome: 'ok' }, counts.accepted)
+      rows.inc({ stage: 'publish', outcome: 'invalid' }, counts.rejected)
+      const begun = createdAt.getTime()
+      const size_class = sizeClass(counts.accepted + counts.rejected)
+      batchSeconds.observe({ size_class, outcome }, Math.max(0, at - begun) / 1000)
+      // What failed for another reason was not late.
+      if (deadline && (outcome === 'succeeded' || error === 'deadline_passed'))
+        deadlineUsed.observe(Math.max(0, at - begun) / Math.max(1, deadline.getTime() - begun))
     },
   }
+}
+
+/** So that a histogram of durations is of batches that can be compared. */
+export function sizeClass(rows: number): 'tiny' | 'small' | 'medium' | 'large' {
+  if (rows <= 1_000) return 'tiny'
+  if (rows <= 30_000) return 'small'
+  return rows <= 300_000 ? 'medium' : 'large'
 }
 
 export type IngestMetrics = ReturnType<typeof ingestMetrics>

@@ -3,6 +3,8 @@ import { type OutgoingRecord, type Producer } from '@rates/service/kafka'
 import { type Lease } from '@rates/service/lease'
 import { type Logger } from '@rates/service/log'
 import type pg from 'pg'
+import { type LoopClock } from './loop-clock.ts'
+import { isOfKafka } from './retry.ts'
 
 /** Rejected batches' replies have some kilobytes each; a record batch must stay below a broker's 1 MB. */
 const TOGETHER = 100
@@ -15,6 +17,16 @@ interface OutboxRow {
   correlationId: string | null
   traceparent: string | null
   body: string
+}
+
+/** What is told of the relay's work. */
+export interface RelayWatch {
+  /** A round has found replies to send. */
+  begins(): void
+  /** So many replies of an outcome: `sent`, `failed` (they are sent again), `no_topic` (they wait for it). */
+  replies(outcome: 'sent' | 'failed' | 'no_topic', count: number): void
+  /** From a batch's outcome to its reply being sent. */
+  delay(seconds: number): void
 }
 
 /** How long a topic that takes no replies is left alone. */
@@ -30,14 +42,22 @@ export class OutboxRelay {
   private readonly producer: Producer
   private readonly exists: (topic: string) => Promise<boolean>
   private readonly log: Logger
+  private readonly watch: RelayWatch | undefined
   /** Topics that are not there, and when they are looked for again. */
   private readonly resting = new Map<string, number>()
 
-  constructor(pool: pg.Pool, producer: Producer, exists: (topic: string) => Promise<boolean>, log: Logger) {
+  constructor(
+    pool: pg.Pool,
+    producer: Producer,
+    exists: (topic: string) => Promise<boolean>,
+    log: Logger,
+    watch?: RelayWatch,
+  ) {
     this.pool = pool
     this.producer = producer
     this.exists = exists
     this.log = log
+    this.watch = watch
   }
 
   /** @returns how many were sent */
@@ -49,12 +69,14 @@ export class OutboxRelay {
         from outbox where sent_at is null and topic <> all($1) order by no limit ${TOGETHER}`,
       values: [[...this.resting.keys()]],
     })
+    if (rows.length > 0) this.watch?.begins()
     const byTopic = Map.groupBy(rows, ({ topic }) => topic)
     let sent = 0
     for (const [topic, replies] of byTopic) {
       if (await this.exists(topic)) sent += await this.send(replies)
       else {
         this.resting.set(topic, performance.now() + REST_MILLISECONDS)
+        this.watch?.replies('no_topic', replies.length)
         this.log.warn({ topic, replies: replies.length }, 'there is no such topic: its replies wait')
       }
     }
@@ -63,12 +85,19 @@ export class OutboxRelay {
 
   private async send(rows: OutboxRow[]): Promise<number> {
     failpoint('before-relay')
-    await this.producer.send(rows.map(replyRecord))
+    await this.producer.send(rows.map(replyRecord)).catch((error: unknown) => {
+      this.watch?.replies('failed', rows.length)
+      throw error
+    })
     failpoint('relayed')
-    await this.pool.query('update outbox set sent_at = clock_timestamp() where no = any($1)', [
-      rows.map(({ no }) => no),
-    ])
+    const marked = await this.pool.query<{ seconds: number }>(
+      `update outbox set sent_at = clock_timestamp() where no = any($1)
+       returning extract(epoch from sent_at - created_at)::float8 as seconds`,
+      [rows.map(({ no }) => no)],
+    )
     failpoint('after-relay')
+    this.watch?.replies('sent', rows.length)
+    for (const { seconds } of marked.rows) this.watch?.delay(seconds)
     return rows.length
   }
 }
@@ -87,6 +116,7 @@ function replyRecord(row: OutboxRow): OutgoingRecord {
 /**
  * Runs a step again and again while the lease is this process's: at once while there is work, else after a pause. A
  * failing step is told and tried again; it never ends the process.
+ * @param clock of a loop whose time is accounted for: it is off while the lease is another process's
  */
 export function whileLeader(
   lease: Lease,
@@ -94,6 +124,7 @@ export function whileLeader(
   pauseMilliseconds: number,
   log: Logger,
   step: () => Promise<number>,
+  clock?: Pick<LoopClock<'respond'>, 'rest' | 'off' | 'waiting'>,
 ): { stop(): Promise<void> } {
   let stopped = false
   let wake: () => void = () => undefined
@@ -112,8 +143,11 @@ export function whileLeader(
         if (lease.mine) done = await step()
       } catch (error) {
         log.warn({ err: error }, `${name}: trying again`)
-        await pause(1_000)
+        const paused = pause(1_000)
+        await (clock?.waiting(isOfKafka(error) ? 'broker' : 'db', paused) ?? paused)
       }
+      if (!lease.mine) clock?.off()
+      else if (done === 0) clock?.rest()
       if (done === 0 && !stopped) await pause(pauseMilliseconds)
     }
   }

@@ -17,6 +17,8 @@ export interface TurnOptions<T> {
   mayJoin: (first: T, other: T) => boolean
   /** Items that share a turn, at most. */
   most: number
+  /** Told when nobody waits for a turn any more. */
+  onRest?: () => void
 }
 
 /**
@@ -56,6 +58,7 @@ export class Turns<T> {
     }
     const results = await this.work(turn.map(({ item }) => item))
     turn.forEach(({ settle }, i) => settle(results[i]!))
+    if (this.waiting.length === 0) this.options.onRest?.()
     this.goOn()
   }
 

@@ -15,6 +15,8 @@ import { BatchActions } from './batch-actions.ts'
 import { BatchActionsController } from './batch-actions.controller.ts'
 import { BatchErrors } from './batch-errors.ts'
 import { BatchesController } from './batches.controller.ts'
+import { Bottleneck } from './bottleneck.ts'
+import { BottleneckController } from './bottleneck.controller.ts'
 import { Catalog } from './catalog.ts'
 import { CATALOGUE_SETTINGS, CatalogueController, type CatalogueSettings } from './catalogue.controller.ts'
 import { type Settings } from './config.ts'
@@ -36,6 +38,7 @@ export const CONTROLLERS = [
   BatchesController,
   BatchActionsController,
   UploadsController,
+  BottleneckController,
 ]
 
 /** What the process has and the routes need. */
@@ -94,6 +97,7 @@ class AppModule {
         { provide: BatchErrors, useValue: new BatchErrors(pool) },
         { provide: BatchActions, useValue: actions },
         { provide: Uploads, useValue: uploads },
+        { provide: Bottleneck, useValue: new Bottleneck(pool) },
         { provide: UPLOAD_SETTINGS, useValue: uploadSettings },
         { provide: CATALOGUE_SETTINGS, useValue: catalogueSettings },
         { provide: APP_FILTER, useValue: filter },

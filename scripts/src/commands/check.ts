@@ -1,0 +1,160 @@
+import { randomBytes, randomInt } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Batch, type Reply } from '@rates/core/batch'
+import { type DailyRate } from '@rates/core/daily-rates'
+import { formatDay } from '@rates/core/rates-query'
+import { kafkaSettings, loadConfig } from '@rates/service/config'
+import { kafkaSecurity } from '@rates/service/kafka-security'
+import { createLogger } from '@rates/service/log'
+import { produceBatch } from '@rates/service/produce-batch'
+import { Command, InvalidArgumentError } from 'commander'
+import { z } from 'zod'
+import { postApi, readApi } from '../api.ts'
+import { BatchSession } from '../batch-session.ts'
+import { explainKafka, requireBrokers } from '../brokers.ts'
+import { CommandFailure, EXIT, exitWith, usageExits } from '../exit.ts'
+import { findRunning } from '../running.ts'
+import { shellWord } from '../text.ts'
+import { parseDuration } from '../times.ts'
+
+/** Places that nobody else has: codes that begin with ZZ belong to no country. */
+const REGION = 'rates_check'
+const FROM = 'ZZRCA'
+const TO = 'ZZRCB'
+const PRICES = [100, 250, 401]
+/** The average of the three, as PostgreSQL rounds it. */
+const AVERAGE = 250
+
+interface System {
+  brokers: string[]
+  prefix: string
+  url: string
+  timeoutSeconds: number
+}
+
+export function checkCommand(): Command {
+  const command = new Command('check')
+    .description('send a batch of three prices, read it back, revert it: does all of it work?')
+    .option('--timeout <duration>', 'wait so long for the reply', readTimeout, 60)
+    .addHelpText(
+      'after',
+      `
+The prices are from one port to another that belong to this check alone (${FROM}, ${TO} in the region ${REGION}); the first
+check adds them to the catalogue, where they stay. The batch stays in the ledger, as reverted.
+
+Environment: KAFKA_BROKERS, RATES_URL (else what "rates start" runs here), and the services' other settings of Kafka.
+
+Exit codes: 0 all of it works; 1 something is not as it has to be; 3 Kafka or the API cannot be reached, or no reply came.`,
+    )
+    .action(({ timeout }: { timeout: number }) => exitWith(() => check(timeout)))
+  return usageExits(command)
+}
+
+function readTimeout(text: string): number {
+  const seconds = parseDuration(text)
+  if (seconds === undefined || seconds > 3600)
+    throw new InvalidArgumentError('It is a duration as 90s or 10m, 1h at most.')
+  return seconds
+}
+
+async function check(timeoutSeconds: number): Promise<number> {
+  const { brokers, url, prefix } = await findRunning('brokers', 'url')
+  const system: System = { brokers: brokers.split(','), prefix, url, timeoutSeconds }
+  const day = formatDay(randomInt(365, 10_000)) // so that checks at the same time do not meet
+  await addPlaces(url)
+  tell('catalogue', `the API at ${url} has ${FROM} and ${TO}`)
+  const { id, seconds } = await sendBatch(system, day)
+  tell('batch', `${id}: 3 rows succeeded, replied after ${seconds.toFixed(2)} s`)
+  try {
+    await expectRate(url, day, { day, price: AVERAGE, count: PRICES.length })
+    tell('rates', `${day}: the average of 3 prices is ${AVERAGE}`)
+  } finally {
+    await postApi<Batch>(url, `/batches/${encodeURIComponent(id)}/revert`)
+  }
+  await expectRate(url, day, { day, price: null, count: 0 })
+  tell('revert', `nothing of ${shellWord(id)} is visible any more`)
+  return EXIT.done
+}
+
+const tell = (what: string, found: string): void => console.log(`${what.padEnd(10)} ${found}`)
+
+/** What is there already does not change by it. */
+async function addPlaces(url: string): Promise<void> {
+  await postCsv(url, '/regions', `slug,name,parent_slug\n${REGION},Check of the platform,\n`)
+  const ports = [FROM, TO].map((code) => `${code},Check of the platform,${REGION}\n`)
+  await postCsv(url, '/ports', `code,name,parent_slug\n${ports.join('')}`)
+}
+
+async function postCsv(url: string, path: string, text: string): Promise<void> {
+  const answer = await postApi(url, path, { content: new TextEncoder().encode(text), type: 'text/csv' })
+  if (answer === undefined) throw new CommandFailure(EXIT.unreachable, `What answers at ${url} has no ${path}.`)
+}
+
+/** By Kafka. @returns once its reply says that it succeeded */
+async function sendBatch(system: System, day: string): Promise<{ id: string; seconds: number }> {
+  const id = `check-${randomBytes(8).toString('hex')}`
+  const batch = { batchId: id, source: 'rates-check' }
+  const rows = PRICES.map((price) => `${FROM},${TO},${day},${price}\n`).join('')
+  await requireBrokers(system.brokers)
+  const session = new BatchSession(readKafka(system.brokers), system.prefix, batch, true)
+  try {
+    await session.ready
+    const began = performance.now()
+    await produceBatch(session.producer, session.topics, one(Buffer.from(rows)), 'csv', batch)
+    const { reply, at } = await replyWithin(session, id, system.timeoutSeconds)
+    expectReply(reply, id)
+    return { id, seconds: (at - began) / 1000 }
+  } catch (error) {
+    throw explainKafka(error, system.brokers) ?? error
+  } finally {
+    await session.close()
+  }
+}
+
+function readKafka(brokers: string[]): ConstructorParameters<typeof BatchSession>[0] {
+  const settings = loadConfig(z.object(kafkaSettings), { ...process.env, KAFKA_BROKERS: brokers.join(',') })
+  const log = createLogger('rates-check', 'silent')
+  return { brokers, clientId: 'rates-check', log, security: kafkaSecurity(settings) }
+}
+
+// eslint-disable-next-line @typescript-eslint/require-await -- what produceBatch reads is asynchronous
+async function* one(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes
+}
+
+async function replyWithin(session: BatchSession, id: string, seconds: number): Promise<{ reply: Reply; at: number }> {
+  const over = new AbortController()
+  const late = sleep(seconds * 1000, undefined, { signal: over.signal }).then(() => {
+    throw new CommandFailure(EXIT.unreachable, `No reply to ${id} came within ${seconds} s: does an ingest worker run?`)
+  })
+  late.catch(() => undefined)
+  try {
+    return await Promise.race([session.inbox.outcome, late])
+  } finally {
+    over.abort()
+  }
+}
+
+function expectReply({ state, rows, error }: Reply, id: string): void {
+  if (state === 'succeeded' && rows.accepted === PRICES.length && rows.rejected === 0) return
+  const said = error?.message ?? `${rows.accepted} rows accepted, ${rows.rejected} rejected`
+  throw new CommandFailure(
+    EXIT.refused,
+    `The reply to ${id} is not that it succeeded with 3 rows, but ${state}: ${said}`,
+  )
+}
+
+async function expectRate(url: string, day: string, expected: DailyRate): Promise<void> {
+  const query = new URLSearchParams({ date_from: day, date_to: day, orig_code: FROM, dest_code: TO })
+  const answer = await readApi<{ rates: DailyRate[] }>(url, `/rates?${query.toString()}`)
+  const found = answer?.rates[0]
+  if (
+    answer?.rates.length === 1 &&
+    found?.price === expected.price &&
+    found.day === day &&
+    found.count === expected.count
+  )
+    return
+  const said = `${JSON.stringify(answer)}, not ${JSON.stringify({ rates: [expected] })}`
+  throw new CommandFailure(EXIT.refused, `GET /rates?${query.toString()} answers ${said}`)
+}

@@ -1,0 +1,84 @@
+import { Gauge, type Registry } from 'prom-client'
+
+/** A lane's partition: how far its group is behind, and for how long the next unread record has lain there. */
+export interface PartitionLag {
+  topic: string
+  partition: number
+  messages: number
+  seconds: number
+}
+
+export interface SystemState {
+  openBatches: number
+  /** Seconds since 1970; 0: none is open. */
+  oldestOpen: number
+  /** Until the earliest deadline of the open batches; null: none has one. */
+  slackSeconds: number | null
+  outboxPending: number
+  /** Seconds since 1970; 0: nothing is pending. */
+  outboxOldest: number
+  backlogRows: number
+  lags: readonly PartitionLag[]
+}
+
+/**
+ * Gauges of the whole system. One worker exports them, the one that leads; what another one had known before would be
+ * wrong, so there they are not in the registry at all.
+ */
+export class LeaderGauges {
+  private readonly registry: Registry
+  private readonly gauges = {
+    open: gauge('rates_ingest_in_flight_batches', 'Batches that are open.'),
+    oldest: gauge(
+      'rates_ingest_oldest_pending_batch_timestamp_seconds',
+      'The record time of the oldest batch that is open; 0: there is none.',
+    ),
+    slack: gauge(
+      'rates_ingest_deadline_slack_seconds',
+      'From now to the earliest deadline of the open batches; absent where none has one.',
+    ),
+    rows: gauge('rates_ingest_backlog_rows', 'Rows that wait in Kafka: unread records, times the rows that they use to have.'),
+    pending: gauge('rates_outbox_pending', 'Replies that wait to be sent.'),
+    pendingSince: gauge('rates_outbox_oldest_timestamp_seconds', 'Since when the oldest of them waits; 0: there is none.'),
+    messages: gauge('rates_ingest_consumer_lag_messages', 'Records that were not read yet.', ['topic', 'partition']),
+    seconds: gauge('rates_ingest_consumer_lag_seconds', 'How long the next unread record has lain there; 0: there is none.', [
+      'topic',
+      'partition',
+    ]),
+  }
+
+  constructor(registry: Registry) {
+    this.registry = registry
+  }
+
+  show(state: SystemState): void {
+    const { open, oldest, slack, rows, pending, pendingSince, messages, seconds } = this.gauges
+    for (const each of Object.values(this.gauges)) this.register(each, each !== slack || state.slackSeconds !== null)
+    open.set(state.openBatches)
+    oldest.set(state.oldestOpen)
+    slack.set(state.slackSeconds ?? 0)
+    rows.set(state.backlogRows)
+    pending.set(state.outboxPending)
+    pendingSince.set(state.outboxOldest)
+    messages.reset()
+    seconds.reset()
+    for (const { topic, partition, ...lag } of state.lags) {
+      messages.set({ topic, partition }, lag.messages)
+      seconds.set({ topic, partition }, lag.seconds)
+    }
+  }
+
+  hide(): void {
+    for (const each of Object.values(this.gauges)) this.register(each, false)
+  }
+
+  private register(metric: Gauge, wanted: boolean): void {
+    const { name } = metric as unknown as { name: string }
+    const there = this.registry.getSingleMetric(name) !== undefined
+    if (wanted && !there) this.registry.registerMetric(metric)
+    if (!wanted && there) this.registry.removeSingleMetric(name)
+  }
+}
+
+const gauge = (name: string, help: string, labelNames: string[] = []): Gauge =>
+  new Gauge({ name, help, labelNames, registers: [] })

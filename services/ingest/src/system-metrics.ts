@@ -1,0 +1,109 @@
+import { type Admin } from '@rates/service/kafka-admin'
+import { Lease } from '@rates/service/lease'
+import { type Lifecycle } from '@rates/service/lifecycle'
+import { type Logger } from '@rates/service/log'
+import type pg from 'pg'
+import { Counter, Histogram, type Registry } from 'prom-client'
+import { LeaderGauges } from './leader-gauges.ts'
+import { whileLeader } from './relay.ts'
+import { SystemLook } from './system-state.ts'
+import { findViolations, VIOLATIONS } from './violations.ts'
+
+const LOOK_MILLISECONDS = 5_000
+const VIOLATIONS_MILLISECONDS = 60_000
+
+export interface SystemMetricsOptions {
+  pool: pg.Pool
+  admin: Admin
+  /** The consumer group that reads each lane's topic. */
+  groups: ReadonlyMap<string, string>
+  prefix: string
+  worker: string
+  registry: Registry
+  log: Logger
+}
+
+/** Metrics of the whole system, from the one worker that holds the lease. Two for a moment are harmless. */
+export function startSystemMetrics(options: SystemMetricsOptions, lifecycle: Lifecycle): void {
+  const { pool, admin, groups, prefix, worker, registry, log } = options
+  const gauges = new LeaderGauges(registry)
+  const watch = new ViolationWatch(pool, registry, log)
+  const drains = drainDurations(registry)
+  const system = new SystemLook(pool, admin, groups)
+  const lease = new Lease(pool, `${prefix}system-metrics`, worker, log)
+  lease.start()
+  lifecycle.defer('system metrics lease', () => lease.stop())
+  const looking = whileLeader(lease, 'system metrics', LOOK_MILLISECONDS, log, async () => {
+    const state = await system.look()
+    if (lease.mine) gauges.show(state)
+    await countDrains(pool, drains)
+    return 0
+  })
+  const watching = whileLeader(lease, 'invariants', VIOLATIONS_MILLISECONDS, log, async () => {
+    await watch.look()
+    return 0
+  })
+  // What was true a while ago must not stay, neither without the lease nor while the system cannot be seen.
+  const hiding = setInterval(() => {
+    if (!lease.mine) gauges.hide()
+  }, 1_000)
+  lifecycle.defer('system metrics', async () => {
+    clearInterval(hiding)
+    await Promise.all([looking.stop(), watching.stop()])
+    gauges.hide()
+  })
+}
+
+/** Each batch is counted, and told, once for each invariant that it breaks. */
+export class ViolationWatch {
+  private readonly told = new Set<string>()
+  private readonly pool: pg.Pool
+  private readonly log: Logger
+  private readonly counter: Counter<'invariant'>
+
+  constructor(pool: pg.Pool, registry: Registry, log: Logger) {
+    this.pool = pool
+    this.log = log
+    this.counter = new Counter({
+      name: 'rates_ingest_invariant_violations_total',
+      help: 'Batches that were found to break an invariant, each counted once by the worker that leads.',
+      labelNames: ['invariant'],
+      registers: [registry],
+    })
+    for (const invariant of Object.keys(VIOLATIONS)) this.counter.inc({ invariant }, 0)
+  }
+
+  async look(): Promise<void> {
+    for (const [invariant, ids] of await findViolations(this.pool)) {
+      for (const id of ids) {
+        const key = `${invariant} ${id}`
+        if (this.told.has(key)) continue
+        this.told.add(key)
+        this.counter.inc({ invariant })
+        this.log.error({ batch_id: id, invariant }, 'an invariant is violated')
+      }
+    }
+  }
+}
+
+const drainDurations = (registry: Registry): Histogram =>
+  new Histogram({
+    name: 'rates_ingest_drain_duration_seconds',
+    help: 'From a worker being told to stop to its end.',
+    buckets: [0.5, 1, 2.5, 5, 10, 15, 20, 25, 30, 60],
+    registers: [registry],
+  })
+
+/** A worker's last words, counted once by whoever leads; workers that nobody has seen for a day are forgotten. */
+export async function countDrains(pool: pg.Pool, durations: Pick<Histogram, 'observe'>): Promise<void> {
+  const { rows } = await pool.query<{ seconds: number }>(
+    `update workers set drain_counted = true where ended_at is not null and drain_seconds is not null and not drain_counted
+     returning drain_seconds::float8 as seconds`,
+  )
+  for (const { seconds } of rows) durations.observe(seconds)
+  await pool.query(`delete from workers where seen_at < clock_timestamp() - interval '1 day'`)
+  await pool.query(
+    `delete from worker_stages s using workers w where w.name = s.worker and s.at < clock_timestamp() - interval '5 minutes'
+       and w.seen_at < clock_timestamp() - interval '1 minute'`,
+  )
+}

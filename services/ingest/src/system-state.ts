@@ -1,0 +1,74 @@
+import { type Admin } from '@rates/service/kafka-admin'
+import type pg from 'pg'
+import { type PartitionLag, type SystemState } from './leader-gauges.ts'
+import { RecordAges } from './record-ages.ts'
+
+const LEDGER = `
+select count(*)::int as "openBatches", coalesce(extract(epoch from min(created_at)), 0)::float8 as "oldestOpen",
+  extract(epoch from min(deadline) - clock_timestamp())::float8 as "slackSeconds"
+from batches where state = 'open'`
+
+const OUTBOX = `
+select count(*)::int as "outboxPending", coalesce(extract(epoch from min(created_at)), 0)::float8 as "outboxOldest"
+from outbox where sent_at is null`
+
+/** What the last records of each of these partitions had. */
+const MEAN_ROWS = `
+select c.partition, avg(c.rows)::float8 as rows
+from unnest($2::int[]) as p(partition)
+cross join lateral (select partition, rows from batch_chunks
+  where topic = $1 and partition = p.partition order by record_time desc limit 20) c
+group by c.partition`
+
+/** Looks at ledger, outbox and lanes: a few look-ups in indexes, and two questions to Kafka for each lane. */
+export class SystemLook {
+  private readonly ages: ReadonlyMap<string, RecordAges>
+  private readonly pool: pg.Pool
+  private readonly admin: Admin
+  private readonly groups: ReadonlyMap<string, string>
+
+  /** @param groups the consumer group that reads each lane's topic */
+  constructor(pool: pg.Pool, admin: Admin, groups: ReadonlyMap<string, string>) {
+    this.pool = pool
+    this.admin = admin
+    this.groups = groups
+    this.ages = new Map([...groups.keys()].map((topic) => [topic, new RecordAges(admin, topic)]))
+  }
+
+  async look(): Promise<SystemState> {
+    const lags: PartitionLag[] = []
+    let backlogRows = 0
+    for (const [topic, group] of this.groups) {
+      const lane = await this.lane(topic, group)
+      lags.push(...lane)
+      backlogRows += await this.rowsOf(topic, lane)
+    }
+    const ledger = await this.pool.query<Pick<SystemState, 'openBatches' | 'oldestOpen' | 'slackSeconds'>>(LEDGER)
+    const outbox = await this.pool.query<Pick<SystemState, 'outboxPending' | 'outboxOldest'>>(OUTBOX)
+    return { ...ledger.rows[0]!, ...outbox.rows[0]!, backlogRows, lags }
+  }
+
+  private async lane(topic: string, group: string): Promise<PartitionLag[]> {
+    const partitions = await this.admin.progress(group, topic)
+    const ages = await this.ages.get(topic)!.of(partitions)
+    return partitions.map(({ partition, low, high, committed }) => ({
+      topic,
+      partition,
+      messages: Math.max(0, Number(high - (committed ?? low))),
+      seconds: ages.get(partition) ?? 0,
+    }))
+  }
+
+  /** A partition of which the ledger has nothing counts by the others of its lane; else a record counts as a row. */
+  private async rowsOf(topic: string, lags: readonly PartitionLag[]): Promise<number> {
+    const behind = lags.filter(({ messages }) => messages > 0)
+    if (behind.length === 0) return 0
+    const { rows } = await this.pool.query<{ partition: number; rows: number }>(MEAN_ROWS, [
+      topic,
+      behind.map(({ partition }) => partition),
+    ])
+    const means = new Map(rows.map((mean) => [mean.partition, mean.rows]))
+    const usual = rows.length > 0 ? rows.reduce((sum, mean) => sum + mean.rows, 0) / rows.length : 1
+    return behind.reduce((sum, { partition, messages }) => sum + messages * (means.get(partition) ?? usual), 0)
+  }
+}

@@ -1,0 +1,150 @@
+import { CAUSES, LOOP_STAGES, STAGES, type Stage, type StageSeconds, type WorkerSeconds } from '@rates/core/bottleneck'
+import { type Pool } from 'pg'
+import { type z } from 'zod'
+import { type bottleneckSchema } from './bottleneck-schema.ts'
+import { lastWindow, WINDOW_MS, type Sample } from './bottleneck-window.ts'
+
+export type BottleneckView = z.output<typeof bottleneckSchema>
+
+/** Several look at the page at once: each statement below is asked once a second at most. */
+const FRESH_MS = 1_000
+
+interface WorkerRow {
+  name: string
+  version: string
+  started_at: Date
+  seen_at: Date
+  ended_at: Date | null
+  drain_seconds: number | null
+}
+
+interface LedgerRow {
+  now: number
+  batches: number
+  waiting: number
+  stored: number
+  published: number
+  oldest: { id: string; at: number } | null
+  urgent: { id: string; at: number } | null
+}
+
+const SAMPLES = `
+select worker, round(extract(epoch from at) * 1000)::float8 as at, seconds from worker_stages
+where at > clock_timestamp() - interval '5 minutes' order by worker, worker_stages.at`
+
+const WORKERS = `
+select name, version, started_at, seen_at, ended_at, drain_seconds from workers
+where seen_at > clock_timestamp() - interval '10 minutes' order by name`
+
+/**
+ * Rows that wait are those of open batches: of chunks that are stored, and of those that are still to come as far as the
+ * sender has told how many there are. The newest 20 000 batches are more than ever ended within a minute.
+ */
+const LEDGER = `
+with open as (
+  select b.no, b.id, b.deadline, b.created_at, c.* from batches b cross join lateral (
+    select count(*) as chunks, max(total) as total, coalesce(sum(rows), 0) as rows,
+      coalesce(sum(rows) filter (where stored_at > clock_timestamp() - interval '1 minute'), 0) as stored
+    from batch_chunks where batch_no = b.no) c
+  where b.state = 'open'
+), ended as (
+  select no, state, chunks_expected, coalesce(rows_accepted + rows_rejected, 0) as rows
+  from (select * from batches order by no desc limit 20000) newest
+  where finished_at > clock_timestamp() - interval '1 minute'
+)
+select round(extract(epoch from clock_timestamp()) * 1000)::float8 as now,
+  (select count(*)::int from open) as batches,
+  (select coalesce(round(sum(case when total > chunks and chunks > 0 then rows * total / chunks else rows end)), 0)::float8
+    from open) as waiting,
+  ((select coalesce(sum(stored), 0) from open)
+    + (select coalesce(sum(rows), 0) from ended where chunks_expected = 1)
+    + (select coalesce(sum(c.rows), 0) from ended join batch_chunks c on c.batch_no = ended.no
+        where chunks_expected is distinct from 1 and c.stored_at > clock_timestamp() - interval '1 minute'))::float8 as stored,
+  (select coalesce(sum(rows), 0) from ended)::float8 as published,
+  (select jsonb_build_object('id', id, 'at', round(extract(epoch from created_at) * 1000)) from open
+    order by created_at limit 1) as oldest,
+  (select jsonb_build_object('id', id, 'at', round(extract(epoch from deadline) * 1000)) from open
+    where deadline is not null order by deadline limit 1) as urgent`
+
+/** Which stage is the bottleneck, from what the workers write of their time and from the ledger. */
+export class Bottleneck {
+  readonly #pool: Pool
+  #last: { at: number; view: Promise<BottleneckView> } | undefined
+
+  constructor(pool: Pool) {
+    this.#pool = pool
+  }
+
+  read(): Promise<BottleneckView> {
+    if (this.#last === undefined || performance.now() - this.#last.at > FRESH_MS) {
+      const view = this.#read()
+      this.#last = { at: performance.now(), view }
+      view.catch(() => (this.#last = undefined))
+    }
+    return this.#last.view
+  }
+
+  async #read(): Promise<BottleneckView> {
+    const [samples, workers, ledger] = await Promise.all([
+      this.#pool.query<{ worker: string; at: number; seconds: WorkerSeconds }>({ name: 'stages', text: SAMPLES }),
+      this.#pool.query<WorkerRow>({ name: 'workers', text: WORKERS }),
+      this.#pool.query<LedgerRow>({ name: 'bottleneck', text: LEDGER }),
+    ])
+    return viewOf(samples.rows, workers.rows, ledger.rows[0]!)
+  }
+}
+
+function viewOf(samples: readonly Sample[], workers: readonly WorkerRow[], ledger: LedgerRow): BottleneckView {
+  const { now, waiting, oldest, urgent } = ledger
+  const { seconds, verdict, since, workers: reporting } = lastWindow(samples, now)
+  const perSecond = (rows: number): number => (rows * 1000) / WINDOW_MS
+  const published = perSecond(ledger.published)
+  const rates: Partial<Record<Stage, number>> = { copy: perSecond(ledger.stored), publish: published }
+  return {
+    at: time(now),
+    windowSeconds: WINDOW_MS / 1000,
+    reporting,
+    verdict: verdict ? { ...verdict, since: time(since!) } : null,
+    stages: STAGES.map((stage) => ({
+      stage,
+      loop: (LOOP_STAGES as readonly Stage[]).includes(stage),
+      ...partsOf(seconds[stage]),
+      rowsPerSecond: rates[stage] ?? null,
+    })),
+    backlog: {
+      batches: ledger.batches,
+      rows: waiting,
+      drainSeconds: waiting === 0 ? 0 : published === 0 ? null : waiting / published,
+    },
+    oldest: oldest && { id: oldest.id, createdAt: time(oldest.at), ageSeconds: (now - oldest.at) / 1000 },
+    earliestDeadline: urgent && { id: urgent.id, at: time(urgent.at), slackSeconds: (urgent.at - now) / 1000 },
+    workers: workers.map((worker) => ({
+      name: worker.name,
+      version: worker.version,
+      startedAt: worker.started_at.toISOString(),
+      seenAt: worker.seen_at.toISOString(),
+      endedAt: worker.ended_at?.toISOString() ?? null,
+      drainSeconds: worker.drain_seconds,
+    })),
+  }
+}
+
+function partsOf({
+  busy,
+  idle,
+  blocked,
+}: StageSeconds): Pick<BottleneckView['stages'][number], 'score' | 'busy' | 'idle' | 'blocked'> {
+  const all = busy + idle + Object.values(blocked).reduce((sum, each) => sum + each, 0)
+  const part = (value = 0): number => (all > 0 ? Math.max(0, value / all) : 0)
+  const { db, db_lock, pool, broker, downstream } = blocked
+  const waits = { db: part(db), db_lock: part(db_lock), pool: part(pool), broker: part(broker) }
+  const parts = { cpu: part(busy), ...waits }
+  return {
+    score: CAUSES.reduce((sum, cause) => sum + parts[cause], 0),
+    busy: parts.cpu,
+    idle: part(idle),
+    blocked: { ...waits, downstream: part(downstream) },
+  }
+}
+
+const time = (milliseconds: number): string => new Date(milliseconds).toISOString()

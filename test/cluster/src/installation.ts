@@ -1,0 +1,121 @@
+import path from 'node:path'
+import { eventually } from '@rates/testing/eventually'
+import { connectKube, freshNamespace, deleteNamespace, nodeAddress, type Kube } from './kube.ts'
+import { helm, kubectl } from './programs.ts'
+import { clusterSettings, root, type ClusterSettings } from './settings.ts'
+
+export const RELEASE = 'rates'
+export const DEV_RELEASE = 'rates-dev'
+/** Ports of the node: those that kind-config.yaml maps. */
+export const NODE_PORTS = { api: 30080, kafka: 30092, postgres: 30432 }
+
+/** The two charts in a namespace of their own, and where they are reached from outside the cluster. */
+export interface Installation {
+  kube: Kube
+  settings: ClusterSettings
+  namespace: string
+  apiUrl: string
+  brokers: string[]
+  /** As the owner of everything. */
+  databaseUrl: string
+  /** `helm upgrade` with what is set, besides what every installation of the tests sets. */
+  upgrade(set?: readonly string[], options?: { chart?: string; wait?: boolean }): Promise<void>
+  /** Until all pods of the services are those of the last upgrade, and ready. */
+  rolledOut(): Promise<void>
+  uninstall(): Promise<void>
+  /** Leaves nothing, unless it is to be kept. */
+  close(): Promise<void>
+}
+
+export interface InstallOptions {
+  set?: readonly string[]
+  chart?: string
+}
+
+export const chartOf = (name: 'rates' | 'rates-dev'): string => path.join(root, 'charts', name)
+
+/** Puts PostgreSQL and Kafka into an empty namespace, and the services beside them at once: they wait for one another. */
+export async function install(namespace: string, options: InstallOptions = {}): Promise<Installation> {
+  const settings = clusterSettings()
+  const kube = connectKube()
+  const node = await nodeAddress(kube, settings.node)
+  const { set = [], chart = chartOf('rates') } = options
+  const values = [
+    `image.tag=${settings.tag}`,
+    `api.image.repository=${settings.repository}/rates-api`,
+    `ingest.image.repository=${settings.repository}/ingest`,
+    `tests.image.repository=${settings.repository}/tools`,
+    'api.service.type=NodePort',
+    `api.service.nodePort=${NODE_PORTS.api}`,
+    `database.host=${DEV_RELEASE}-postgres`,
+    `kafka.brokers={${DEV_RELEASE}-kafka:9092}`,
+    `database.existingSecret=${DEV_RELEASE}-postgres`,
+  ]
+  const given = (more: readonly string[]): string[] => [...values, ...more].flatMap((each) => ['--set', each])
+
+  await freshNamespace(namespace)
+  const started = Date.now()
+  await helm([
+    ...['install', DEV_RELEASE, chartOf('rates-dev'), '-n', namespace],
+    ...['--set', `kafka.external.host=${node}`, '--set', `kafka.external.nodePort=${NODE_PORTS.kafka}`],
+  ])
+  await helm(['install', RELEASE, chart, '-n', namespace, ...given(set)])
+  await exposePostgres(namespace)
+  void started
+  const inNamespace = (args: readonly string[]): Promise<string> => kubectl([...args, '-n', namespace])
+  const password = Buffer.from(
+    await inNamespace(['get', 'secret', `${DEV_RELEASE}-postgres`, '-o', 'jsonpath={.data.postgres-password}']),
+    'base64',
+  ).toString()
+
+  const rolledOut = async (): Promise<void> => {
+    for (const name of [`${RELEASE}-rates-api`, `${RELEASE}-ingest`]) {
+      await inNamespace(['rollout', 'status', `deployment/${name}`, '--timeout=300s'])
+    }
+  }
+  return {
+    kube,
+    settings,
+    namespace,
+    apiUrl: `http://${node}:${NODE_PORTS.api}`,
+    brokers: [`${node}:${NODE_PORTS.kafka}`],
+    databaseUrl: `postgres://postgres:${encodeURIComponent(password)}@${node}:${NODE_PORTS.postgres}/rates`,
+    async upgrade(more = [], { chart: other = chart, wait = true } = {}) {
+      await helm(['upgrade', RELEASE, other, '-n', namespace, ...given([...set, ...more])])
+      if (wait) await rolledOut()
+    },
+    rolledOut,
+    async uninstall() {
+      await helm(['uninstall', RELEASE, '-n', namespace, '--wait', '--timeout', '180s'])
+      await helm(['uninstall', DEV_RELEASE, '-n', namespace, '--wait', '--timeout', '180s'])
+    },
+    async close() {
+      if (settings.keep) return
+      await deleteNamespace(namespace)
+    },
+  }
+}
+
+/** The tests look into PostgreSQL from outside; the chart has no way in from there. */
+async function exposePostgres(namespace: string): Promise<void> {
+  const service = {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name: 'postgres-for-tests', namespace },
+    spec: {
+      type: 'NodePort',
+      selector: { 'app.kubernetes.io/instance': DEV_RELEASE, 'app.kubernetes.io/component': 'postgres' },
+      ports: [{ port: 5432, targetPort: 5432, nodePort: NODE_PORTS.postgres }],
+    },
+  }
+  await kubectl(['apply', '-f', '-'], { input: JSON.stringify(service) })
+}
+
+/** Waits for the API to answer with rates. @returns when it did, in milliseconds since 1970 */
+export async function firstAnswer({ apiUrl }: Installation, query: string, within = 300_000): Promise<number> {
+  await eventually(
+    async () => (await fetch(`${apiUrl}/rates?${query}`, { signal: AbortSignal.timeout(5_000) })).status === 200,
+    { within, every: 100, what: 'GET /rates being answered' },
+  )
+  return Date.now()
+}
