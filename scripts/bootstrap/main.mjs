@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from './build.mjs'
 import { charts, e2e, test } from './checks.mjs'
+import { e2eCluster } from './cluster.mjs'
 import { install, node24 } from './install.mjs'
 import { runInstead, Told } from './run.mjs'
 
@@ -13,6 +14,7 @@ async function bootstrap([command, ...args]) {
   await install(root)
   if (command === 'test') return test(root, args)
   if (command === 'e2e') return e2e(root, args)
+  if (command === 'e2e:cluster') return e2eCluster(root, args)
   if (command === 'charts') return charts(root, args)
   await build(root)
   if (command === 'bench') return run('bench', args)

@@ -11,11 +11,12 @@ import { requirePrometheus } from '@rates/local/prometheus'
 import { connectAdmin } from '@rates/service/kafka-admin'
 import { createLogger } from '@rates/service/log'
 import { ensureTopics } from '@rates/service/topics'
+import { kafkaSettings } from './brokers.ts'
 import { ensureDatabase, hasPorts, withDatabase } from './database.ts'
 import { folders, root, short } from './home.ts'
 import { startMonitoring } from './prometheus.ts'
 import { managementUrl, startService, type RunningService, type ServiceSpec } from './services.ts'
-import { type State, writeState } from './running.ts'
+import { givenDatabase, type State, writeState } from './running.ts'
 import { type Status } from './status.ts'
 import { type Part, Supervised } from './supervise.ts'
 
@@ -79,7 +80,7 @@ async function together(work: Promise<unknown>[]) {
 
 async function database(system: System) {
   const { status, state, signal } = system
-  const given = process.env['DATABASE_URL']
+  const given = givenDatabase(process.env)
   if (given) {
     state.databaseUrl = given
     await status.step(
@@ -149,8 +150,7 @@ async function broker(system: System) {
 }
 
 async function topics({ brokers = '', prefix }: State) {
-  const log = createLogger('rates-start', 'silent')
-  const admin = await connectAdmin({ brokers: brokers.split(','), clientId: 'rates-start', log })
+  const admin = await connectAdmin(kafkaSettings(brokers.split(','), 'rates-start'))
   try {
     return await ensureTopics(admin, prefix)
   } finally {
@@ -255,7 +255,7 @@ async function demo(system: System) {
   // In a database that we did not make, demo data have no place beside somebody's own.
   if (files.length === 0 || (process.env['DATABASE_URL'] && (await hasPorts(databaseUrl)))) return
   const log = createLogger('rates-start', 'silent')
-  const kafka = { brokers: brokers.split(','), prefix }
+  const kafka = { ...kafkaSettings(brokers.split(','), 'rates-start'), prefix }
   for (const file of files) {
     signal.throwIfAborted()
     await status.step(

@@ -1,10 +1,23 @@
 import { connect } from 'node:net'
+import { kafkaSettings as settings, loadConfig } from '@rates/service/config'
 import { type KafkaSettings } from '@rates/service/kafka'
 import { type Admin, connectAdmin } from '@rates/service/kafka-admin'
+import { kafkaSecurity } from '@rates/service/kafka-security'
+import { createLogger } from '@rates/service/log'
 import { isTransient } from '@rates/service/transient'
+import { z } from 'zod'
 import { CommandFailure, EXIT } from './exit.ts'
 
 const CONNECT_MILLISECONDS = 5_000
+
+/**
+ * How a command reaches brokers: with TLS and a login where the environment, which names the brokers, says so too. What
+ * `npm start` runs lets everybody in. @throws ConfigError
+ */
+export function kafkaSettings(brokers: string[], clientId: string): KafkaSettings {
+  const given = process.env['KAFKA_BROKERS'] ? kafkaSecurity(loadConfig(z.object(settings))) : undefined
+  return { brokers, clientId, log: createLogger(clientId, 'silent'), security: given }
+}
 
 /**
  * Resolves when any of the brokers takes a connection. Kafka's client would try for half a minute before it says that

@@ -1,3 +1,4 @@
+import { connectionOptions } from '@rates/service/database-address'
 import pg from 'pg'
 
 /** Creates the database that the URL names where the server does not have it. */
@@ -23,7 +24,7 @@ export async function hasPorts(databaseUrl: string): Promise<boolean> {
 }
 
 async function query(databaseUrl: string, text: string): Promise<pg.QueryResult> {
-  const client = new pg.Client({ connectionString: databaseUrl, connectionTimeoutMillis: 10_000 })
+  const client = new pg.Client({ ...connectionOptions(databaseUrl), connectionTimeoutMillis: 10_000 })
   await client.connect()
   try {
     return await client.query(text)

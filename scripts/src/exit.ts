@@ -1,3 +1,4 @@
+import { ConfigError } from '@rates/service/config'
 import { type Command } from 'commander'
 import { NothingRuns } from './running.ts'
 
@@ -39,6 +40,7 @@ export async function exitWith(work: () => Promise<number>): Promise<void> {
   } catch (error) {
     if (error instanceof CommandFailure) process.exitCode = error.code
     else if (error instanceof NothingRuns) process.exitCode = EXIT.unreachable
+    else if (error instanceof ConfigError) process.exitCode = EXIT.usage
     else throw error
     console.error(error.message)
   }

@@ -2,11 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Reply } from '@rates/core/batch'
 import { RowTooLong } from '@rates/core/chunk-cutter'
 import { type BatchHeaders, type ContentEncoding } from '@rates/core/wire'
-import { createLogger } from '@rates/service/log'
 import { EmptyBatch, produceBatch, TooManyChunks, type SentBatch } from '@rates/service/produce-batch'
 import { explainInput, openInput, type BatchInput } from './batch-input.ts'
 import { BatchSession } from './batch-session.ts'
-import { explainKafka, requireBrokers } from './brokers.ts'
+import { explainKafka, kafkaSettings, requireBrokers } from './brokers.ts'
 import { CommandFailure, EXIT } from './exit.ts'
 import { followBatch, showElapsed } from './follow-batch.ts'
 import { describeReply, exitCodeOf } from './outcome.ts'
@@ -58,7 +57,7 @@ export async function produce(
     return tellNothingSent()
   }
   announce(request)
-  const kafka = { brokers, clientId: 'rates-produce', log: createLogger('rates-produce', 'silent') }
+  const kafka = kafkaSettings(brokers, 'rates-produce')
   const session = new BatchSession(kafka, prefix, batch, wait)
   const begun = Date.now()
   try {

@@ -41,15 +41,16 @@ async function main(args: string[]) {
     .showHelpAfterError()
   const wanted = args.find((arg) => !arg.startsWith('-'))
   for (const [name, description] of Object.entries(commands)) {
+    if (!existsSync(fileOf(name))) continue // an image leaves out what is for a laptop
     if (name === wanted) program.addCommand(await load(name))
-    else if (existsSync(fileOf(name))) program.command(name).description(description)
+    else program.command(name).description(description)
   }
   await program.parseAsync(args, { from: 'user' })
 }
 
 /** Errors that were foreseen are told in their own words; anything else is a bug and shows where it came from. */
 main(process.argv.slice(2)).catch((error: unknown) => {
-  const foreseen = error instanceof Error && ['Missing', 'NothingRuns', 'CommandFailure'].includes(error.name)
+  const foreseen = error instanceof Error && ['Missing', 'NothingRuns', 'CommandFailure', 'ConfigError'].includes(error.name)
   console.error(foreseen ? error.message : error)
   process.exitCode ||= 1
 })

@@ -1,6 +1,7 @@
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { isOurs } from '@rates/local/processes'
+import { databaseAddress } from '@rates/service/database-address'
 import { folders, root } from './home.ts'
 
 /** How to reach a running system. */
@@ -53,7 +54,7 @@ export function chooseRunning<Part extends keyof Running>(
   const missing: string[] = []
   const found: Partial<Running> = {}
   for (const part of parts) {
-    const value = env[variables[part]] || state?.[part]
+    const value = (part === 'databaseUrl' ? givenDatabase(env) : env[variables[part]]) || state?.[part]
     if (value === undefined) missing.push(variables[part])
     else found[part] = part === 'url' ? value.replace(/\/+$/, '') : value
   }
@@ -63,6 +64,12 @@ export function chooseRunning<Part extends keyof Running>(
     throw new NothingRuns(`${reason}, or set ${missing.join(' and ')} to what runs elsewhere.`)
   }
   return { ...(found as Pick<Running, Part>), prefix: env['KAFKA_PREFIX'] ?? state?.prefix ?? '' }
+}
+
+/** What the environment names, with the files of password and certificate in it. */
+export function givenDatabase(env: NodeJS.ProcessEnv): string | undefined {
+  const { DATABASE_URL: url, DATABASE_PASSWORD_FILE: password, DATABASE_CA_FILE: ca } = env
+  return url ? databaseAddress(url, { password: password || undefined, ca: ca || undefined }) : undefined
 }
 
 /** What `rates start` has written, if it still runs. */

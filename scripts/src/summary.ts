@@ -1,3 +1,4 @@
+import { connectionOptions } from '@rates/service/database-address'
 import pg from 'pg'
 import { folders, short } from './home.ts'
 import { verdictUrl } from './prometheus.ts'
@@ -60,7 +61,7 @@ async function tryThese(url: string, { orig, dest, day, free }: Example): Promis
 
 /** Of the packs that the database meets first, the newest day with an average. */
 async function findExample(databaseUrl: string): Promise<Example | undefined> {
-  const client = new pg.Client({ connectionString: databaseUrl })
+  const client = new pg.Client({ ...connectionOptions(databaseUrl) })
   await client.connect()
   try {
     const { rows } = await client.query<Example>(`

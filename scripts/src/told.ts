@@ -1,4 +1,5 @@
 import { type Reply } from '@rates/core/batch'
+import { connectionOptions } from '@rates/service/database-address'
 import { type IncomingRecord, type KafkaSettings } from '@rates/service/kafka'
 import { type Admin } from '@rates/service/kafka-admin'
 import { openReader } from '@rates/service/kafka-reader'
@@ -40,7 +41,7 @@ export async function compareTold(
 ): Promise<{ compared: number; untrue: Untrue[] }> {
   const ends = await admin.ends(replies)
   const from = await admin.offsetsAt(replies, since)
-  const client = new pg.Client({ connectionString: databaseUrl, connectionTimeoutMillis: 5_000, query_timeout: 60_000 })
+  const client = new pg.Client({ ...connectionOptions(databaseUrl), connectionTimeoutMillis: 5_000, query_timeout: 60_000 })
   client.on('error', () => undefined) // the query that is running rejects
   await client.connect()
   const reader = await openReader(kafka, replies)

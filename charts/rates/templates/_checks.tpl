@@ -18,6 +18,12 @@
 {{- $faults = append $faults "kafka.sasl.password: give it, or name a Secret in kafka.sasl.existingSecret" -}}
 {{- end -}}
 {{- end -}}
+{{- range $part := list "database" "kafka" -}}
+{{- $ca := (index $.Values $part).ca -}}
+{{- if and $ca.secret $ca.configMap -}}
+{{- $faults = append $faults (printf "%s.ca: name a Secret or a ConfigMap, not both" $part) -}}
+{{- end -}}
+{{- end -}}
 {{- $import := .Values.import -}}
 {{- if $import.enabled -}}
 {{- $sources := compact (list $import.configMap.name $import.volumeClaim.name $import.s3.bucket) -}}

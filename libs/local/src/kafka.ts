@@ -30,7 +30,7 @@ export interface KafkaOptions {
   port?: number
   onProgress?: (note: string) => void
   /** More settings, as in server.properties. */
-  extra?: Record<string, string>
+  extra?: Record<string, string> | ((ports: Ports) => Record<string, string>)
   /** Where the broker writes its log; by default beside the data. */
   log?: string
 }
@@ -62,7 +62,8 @@ export async function startKafka(options: KafkaOptions): Promise<RunningKafka> {
     if (options.port && ports.broker !== options.port) {
       onProgress(`port ${options.port} is taken: Kafka listens on ${ports.broker}`)
     }
-    await writeFile(command.properties, properties(dir, ports, options.extra ?? {}))
+    const extra = typeof options.extra === 'function' ? options.extra(ports) : (options.extra ?? {})
+    await writeFile(command.properties, properties(dir, ports, extra))
     if (!(await exists(join(dir, 'data', 'meta.properties')))) {
       onProgress('creating the broker folder')
       await format(command, join(dir, 'data'))
@@ -86,7 +87,7 @@ export async function startKafka(options: KafkaOptions): Promise<RunningKafka> {
   }
 }
 
-interface Ports {
+export interface Ports {
   broker: number
   controller: number
 }

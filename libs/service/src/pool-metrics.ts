@@ -1,6 +1,8 @@
+import { type EventEmitter } from 'node:events'
 import { performance } from 'node:perf_hooks'
 import { type Pool, type PoolClient } from 'pg'
 import { Gauge, Histogram, type Registry } from 'prom-client'
+import { COMMITTED } from './postgres.ts'
 
 type Release = (release?: Error | boolean) => void
 type Connected = (error: Error | undefined, client: PoolClient | undefined, release: Release) => void
@@ -29,7 +31,14 @@ export function measurePools(registry: Registry, pools: Readonly<Record<string, 
       }
     },
   })
+  const commits = new Histogram({
+    name: 'rates_db_commit_duration_seconds',
+    help: 'How long PostgreSQL took for a COMMIT.',
+    buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5],
+    registers: [registry],
+  })
   for (const [name, pool] of Object.entries(pools)) {
+    ;(pool as EventEmitter).on(COMMITTED, (seconds: number) => commits.observe(seconds))
     const wait = waits.labels({ pool: name })
     waits.zero({ pool: name })
     const connect = pool.connect.bind(pool) as { (): Promise<PoolClient>; (connected: Connected): void }

@@ -6,6 +6,9 @@ export { isTransient } from './transient.ts'
 
 pg.types.setTypeParser(pg.types.builtins.INT8, BigInt)
 
+/** A pool's event: the seconds that a COMMIT of withTransaction() took. */
+export const COMMITTED = 'rates:committed'
+
 export interface PoolOptions {
   name: string
   max: number
@@ -50,11 +53,13 @@ export async function withTransaction<T>(pool: pg.Pool, work: (client: pg.PoolCl
   try {
     await client.query('begin')
     const result = await work(client)
+    const committing = performance.now()
     try {
       await client.query('commit')
     } catch (cause) {
       throw new CommitUnknown(cause)
     }
+    pool.emit(COMMITTED, (performance.now() - committing) / 1000)
     return result
   } catch (error) {
     if (error instanceof CommitUnknown) broken ??= error

@@ -1,8 +1,7 @@
 /** What a query of Prometheus asks for: enough of PromQL to find it, and no more. That it is valid, Prometheus tells. */
 export interface Selector {
   metric: string
-  /** Of its matchers, in the order of the query. */
-  labels: string[]
+  matchers: { label: string; operator: string; value: string }[]
 }
 
 export interface Asked {
@@ -43,7 +42,7 @@ export function readPromql(query: string): Asked {
     } else if (next === 'by' || next === 'without')
       continue // sum by (…)
     else if (next === '{') i = readMatchers(tokens, i + 1, text, asked)
-    else asked.selectors.push({ metric: text, labels: [] })
+    else asked.selectors.push({ metric: text, matchers: [] })
   }
   return asked
 }
@@ -77,12 +76,14 @@ function closing(tokens: readonly Token[], open: number): number {
 /** Adds the selector whose matchers begin at `open`. @returns the index of its end */
 function readMatchers(tokens: readonly Token[], open: number, metric: string, asked: Asked): number {
   const end = closing(tokens, open)
-  const selector: Selector = { metric, labels: [] }
+  const selector: Selector = { metric, matchers: [] }
   for (let i = open + 1; i < end; i++) {
     const { kind, text } = tokens[i]!
     if (kind !== 'name') continue
-    if (text === '__name__') selector.metric = tokens[i + 2]!.text.slice(1, -1)
-    else selector.labels.push(text)
+    const [operator, quoted] = [tokens[i + 1]!.text, tokens[i + 2]!.text]
+    const value = quoted.slice(1, -1)
+    if (text === '__name__') selector.metric = value
+    else selector.matchers.push({ label: text, operator, value })
   }
   asked.selectors.push(selector)
   return end

@@ -3,15 +3,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Batch, type Reply } from '@rates/core/batch'
 import { type DailyRate } from '@rates/core/daily-rates'
 import { formatDay } from '@rates/core/rates-query'
-import { kafkaSettings, loadConfig } from '@rates/service/config'
-import { kafkaSecurity } from '@rates/service/kafka-security'
-import { createLogger } from '@rates/service/log'
 import { produceBatch } from '@rates/service/produce-batch'
 import { Command, InvalidArgumentError } from 'commander'
-import { z } from 'zod'
 import { postApi, readApi } from '../api.ts'
 import { BatchSession } from '../batch-session.ts'
-import { explainKafka, requireBrokers } from '../brokers.ts'
+import { explainKafka, kafkaSettings, requireBrokers } from '../brokers.ts'
 import { CommandFailure, EXIT, exitWith, usageExits } from '../exit.ts'
 import { findRunning } from '../running.ts'
 import { shellWord } from '../text.ts'
@@ -21,8 +17,7 @@ import { parseDuration } from '../times.ts'
 const REGION = 'rates_check'
 const FROM = 'ZZRCA'
 const TO = 'ZZRCB'
-const PRICES = [100, 250, 401]
-/** The average of the three, as PostgreSQL rounds it. */
+const PRICES = [100, 250, 400]
 const AVERAGE = 250
 
 interface System {
@@ -71,7 +66,7 @@ async function check(timeoutSeconds: number): Promise<number> {
   } finally {
     await postApi<Batch>(url, `/batches/${encodeURIComponent(id)}/revert`)
   }
-  await expectRate(url, day, { day, price: null, count: 0 })
+  await expectRate(url, day, { day, price: null, count: null })
   tell('revert', `nothing of ${shellWord(id)} is visible any more`)
   return EXIT.done
 }
@@ -96,7 +91,7 @@ async function sendBatch(system: System, day: string): Promise<{ id: string; sec
   const batch = { batchId: id, source: 'rates-check' }
   const rows = PRICES.map((price) => `${FROM},${TO},${day},${price}\n`).join('')
   await requireBrokers(system.brokers)
-  const session = new BatchSession(readKafka(system.brokers), system.prefix, batch, true)
+  const session = new BatchSession(kafkaSettings(system.brokers, 'rates-check'), system.prefix, batch, true)
   try {
     await session.ready
     const began = performance.now()
@@ -111,13 +106,6 @@ async function sendBatch(system: System, day: string): Promise<{ id: string; sec
   }
 }
 
-function readKafka(brokers: string[]): ConstructorParameters<typeof BatchSession>[0] {
-  const settings = loadConfig(z.object(kafkaSettings), { ...process.env, KAFKA_BROKERS: brokers.join(',') })
-  const log = createLogger('rates-check', 'silent')
-  return { brokers, clientId: 'rates-check', log, security: kafkaSecurity(settings) }
-}
-
-// eslint-disable-next-line @typescript-eslint/require-await -- what produceBatch reads is asynchronous
 async function* one(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes
 }

@@ -1,8 +1,7 @@
 import { type KafkaSettings } from '@rates/service/kafka'
-import { createLogger } from '@rates/service/log'
 import { topicNames } from '@rates/service/topics'
 import { Command, InvalidArgumentError } from 'commander'
-import { explainKafka, requireBrokers, withAdmin } from '../brokers.ts'
+import { explainKafka, kafkaSettings, requireBrokers, withAdmin } from '../brokers.ts'
 import { LetterBox, type Filter } from '../dead-letters/box.ts'
 import { describeLetter, letterJson, listLetters } from '../dead-letters/page.ts'
 import { redriveAll, redriveThese } from '../dead-letters/redrive-run.ts'
@@ -129,7 +128,7 @@ async function openBox(
     () => stop.abort(interrupted),
     () => process.exit(EXIT.interrupted),
   )
-  const kafka = { brokers, clientId: 'rates-dead-letters', log: createLogger('rates-dead-letters', 'silent') }
+  const kafka = kafkaSettings(brokers, 'rates-dead-letters')
   try {
     return await withAdmin(kafka, async (admin) => {
       const { deadLetters } = topicNames(prefix)

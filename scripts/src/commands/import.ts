@@ -2,9 +2,11 @@ import { DumpRefused } from '@rates/db/dump-refused'
 import { ImportRefused } from '@rates/db/import-batch'
 import { importDump, MissingTopics, type ImportOutcome, type ImportProgress } from '@rates/db/import-dump'
 import { type UpsertCounts } from '@rates/db/upsert-catalogue'
+import { ConfigError } from '@rates/service/config'
 import { createLogger } from '@rates/service/log'
 import { isTransient } from '@rates/service/transient'
 import { Command } from 'commander'
+import { kafkaSettings } from '../brokers.ts'
 import { count, duration, Progress } from '../progress.ts'
 import { findRunning, NothingRuns } from '../running.ts'
 
@@ -41,7 +43,7 @@ async function run(file: string, options: { again?: boolean }): Promise<number> 
     const outcome = await importDump({
       file,
       databaseUrl,
-      kafka: { brokers: brokers.split(','), prefix },
+      kafka: { ...kafkaSettings(brokers.split(','), 'rates-import'), prefix },
       log: createLogger('rates-import', 'silent'),
       again: options.again ?? false,
       onProgress: show(progress),
@@ -123,6 +125,7 @@ export function explain(error: unknown, file: string, interrupted: boolean): { c
   if (fault instanceof DumpRefused)
     return { code: EXIT.refused, message: `${file}: ${fault.message}\nNothing was imported.` }
   if (fault instanceof ImportRefused) return { code: EXIT.refused, message: `${file}: ${fault.message}` }
+  if (fault instanceof ConfigError) return { code: EXIT.usage, message: fault.message }
   if (fault instanceof NothingRuns || fault instanceof MissingTopics) {
     return { code: EXIT.unreachable, message: fault.message }
   }

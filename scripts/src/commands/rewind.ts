@@ -1,10 +1,9 @@
 import { type KafkaSettings } from '@rates/service/kafka'
 import { type Admin, type GroupMember } from '@rates/service/kafka-admin'
 import { GroupInUse, setOffsets } from '@rates/service/kafka-offsets'
-import { createLogger } from '@rates/service/log'
 import { groupNames, topicNames } from '@rates/service/topics'
 import { Command } from 'commander'
-import { explainKafka, requireBrokers, withAdmin } from '../brokers.ts'
+import { explainKafka, kafkaSettings, requireBrokers, withAdmin } from '../brokers.ts'
 import { confirm } from '../confirm.ts'
 import { CommandFailure, EXIT, exitWith, usageExits } from '../exit.ts'
 import { explainPostgres } from '../explain-postgres.ts'
@@ -76,7 +75,7 @@ async function run(options: Options): Promise<number> {
   const found = await findRunning('brokers')
   const brokers = found.brokers.split(',')
   await requireBrokers(brokers)
-  const kafka = { brokers, clientId: 'rates-rewind', log: createLogger('rates-rewind', 'silent') }
+  const kafka = kafkaSettings(brokers, 'rates-rewind')
   try {
     if (options.check) return await withAdmin(kafka, (admin) => check(admin, kafka, found.prefix, time, options))
     return await withAdmin(kafka, (admin) => rewind(admin, kafka, found.prefix, time, options))

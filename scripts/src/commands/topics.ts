@@ -1,8 +1,7 @@
 import { type Admin } from '@rates/service/kafka-admin'
-import { createLogger } from '@rates/service/log'
 import { ensureTopics } from '@rates/service/topics'
 import { Command, InvalidArgumentError } from 'commander'
-import { explainKafka, requireBrokers, withAdmin } from '../brokers.ts'
+import { explainKafka, kafkaSettings, requireBrokers, withAdmin } from '../brokers.ts'
 import { EXIT, exitWith, usageExits } from '../exit.ts'
 import { findRunning } from '../running.ts'
 import { plural } from '../text.ts'
@@ -33,7 +32,7 @@ async function topics(options: Options): Promise<number> {
   const found = await findRunning('brokers')
   const brokers = found.brokers.split(',')
   await requireBrokers(brokers)
-  const kafka = { brokers, clientId: 'rates-topics', log: createLogger('rates-topics', 'silent') }
+  const kafka = kafkaSettings(brokers, 'rates-topics')
   try {
     await withAdmin(kafka, (admin) => ensure(admin, found.prefix, options))
   } catch (error) {

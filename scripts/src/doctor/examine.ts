@@ -1,5 +1,4 @@
-import { createLogger } from '@rates/service/log'
-import { requireBrokers, withAdmin } from '../brokers.ts'
+import { kafkaSettings, requireBrokers, withAdmin } from '../brokers.ts'
 import { chooseRunning, NothingRuns, type Running, type State } from '../running.ts'
 import { type Finding } from './finding.ts'
 import { judgeKafka, KAFKA } from './kafka.ts'
@@ -33,6 +32,8 @@ export async function examine({ state, env, services }: Examined): Promise<Findi
   const kafka = place('brokers')
   const api = place('url')
   const effective = {
+    ...(env['DATABASE_URL'] && loginOf(env, 'DATABASE_')),
+    ...(env['KAFKA_BROKERS'] && loginOf(env, 'KAFKA_')),
     DATABASE_URL: database?.databaseUrl,
     KAFKA_BROKERS: kafka?.brokers,
     KAFKA_PREFIX: kafka?.prefix,
@@ -60,10 +61,14 @@ export async function examine({ state, env, services }: Examined): Promise<Findi
   return [...machine, ...settings, ...ofPostgres, ...ofKafka, ...ofServices]
 }
 
+/** What the environment says of a server beside its address. */
+const loginOf = (env: NodeJS.ProcessEnv, prefix: string): NodeJS.ProcessEnv =>
+  Object.fromEntries(Object.entries(env).filter(([name]) => name.startsWith(prefix)))
+
 async function examineKafka(list: string, prefix: string, ledgerDays: number | undefined): Promise<Finding[]> {
   const brokers = list.split(',')
   await requireBrokers(brokers)
-  const kafka = { brokers, clientId: 'rates-doctor', log: createLogger('rates-doctor', 'silent') }
+  const kafka = kafkaSettings(brokers, 'rates-doctor')
   return withAdmin(kafka, async (admin) => judgeKafka(await askKafka(admin, prefix), prefix, ledgerDays))
 }
 

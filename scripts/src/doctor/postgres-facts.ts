@@ -1,4 +1,5 @@
 import { pendingMigrations } from '@rates/db/migrate'
+import { connectionOptions } from '@rates/service/database-address'
 import pg from 'pg'
 
 export interface PostgresFacts {
@@ -90,7 +91,7 @@ from (select) one left join lateral (
 /** @throws what PostgreSQL or the socket says, if it cannot be reached */
 export async function askPostgres(databaseUrl: string): Promise<PostgresFacts> {
   const client = new pg.Client({
-    connectionString: databaseUrl,
+    ...connectionOptions(databaseUrl),
     application_name: 'rates-doctor',
     connectionTimeoutMillis: 5_000,
     statement_timeout: 15_000,

@@ -1,7 +1,6 @@
 import { type Admin } from '@rates/service/kafka-admin'
-import { createLogger } from '@rates/service/log'
 import { groupNames, topicNames } from '@rates/service/topics'
-import { requireBrokers, withAdmin } from '../brokers.ts'
+import { kafkaSettings, requireBrokers, withAdmin } from '../brokers.ts'
 import { lagOf } from '../doctor/kafka-facts.ts'
 
 export interface LaneStatus {
@@ -21,8 +20,7 @@ export interface KafkaStatus {
 export async function askKafkaStatus(list: string, prefix: string): Promise<KafkaStatus> {
   const brokers = list.split(',')
   await requireBrokers(brokers)
-  const kafka = { brokers, clientId: 'rates-status', log: createLogger('rates-status', 'silent') }
-  return withAdmin(kafka, async (admin) => {
+  return withAdmin(kafkaSettings(brokers, 'rates-status'), async (admin) => {
     const topics = topicNames(prefix)
     const groups = groupNames(prefix)
     const there = new Set(await admin.topics())

@@ -1,3 +1,4 @@
+import { connectionOptions } from '@rates/service/database-address'
 import pg from 'pg'
 
 export interface LedgerStatus {
@@ -24,7 +25,7 @@ select current_setting('server_version') as version,
 /** Counts by index, cheap enough to be asked every second. @throws what PostgreSQL or the socket says */
 export async function askLedgerStatus(databaseUrl: string): Promise<LedgerStatus> {
   const client = new pg.Client({
-    connectionString: databaseUrl,
+    ...connectionOptions(databaseUrl),
     application_name: 'rates-status',
     connectionTimeoutMillis: 5_000,
     statement_timeout: 10_000,

@@ -19,6 +19,8 @@ export const settings = z.object({
   DRAIN_SECONDS: setting.number(1, 600, 25),
   /** Seconds without a heartbeat after which Kafka gives this worker's partitions to others. */
   SESSION_SECONDS: setting.number(6, 300, 10),
+  /** /livez fails when records wait and none was finished or tried again for so long; 0: never. */
+  LIVENESS_STALL_SECONDS: setting.number(0, 86_400, 300),
   /** Days in which a batch that succeeded may be reverted. */
   REVERT_WINDOW_DAYS: setting.number(0, 365, 7),
   /** A batch's small packs may be merged with others' this long after it ended. */

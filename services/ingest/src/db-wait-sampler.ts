@@ -33,6 +33,7 @@ export class DbWaitSampler {
       labelNames: ['wait_event_type', 'wait_event'],
       registers: [registry],
     })
+    this.samples.inc({ wait_event_type: 'CPU', wait_event: 'CPU' }, 0)
   }
 
   start(): void {

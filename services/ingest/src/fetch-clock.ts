@@ -24,10 +24,15 @@ export class FetchClock {
   }
 
   /** What the consumer of one lane is to be watched by. */
-  lane(): LaneWatch {
-    const lane = new LaneWatch(() => this.update(), this.now)
+  lane(events?: LaneEvents): LaneWatch {
+    const lane = new LaneWatch(() => this.update(), this.now, events)
     this.lanes.add(lane)
     return lane
+  }
+
+  /** Whether records are in hand, or are known to lie in our partitions. */
+  get isWaiting(): boolean {
+    return [...this.lanes].some(({ inHand, isBehind }) => inHand > 0 || isBehind)
   }
 
   read(): StageSeconds {
@@ -45,25 +50,30 @@ export class FetchClock {
   }
 }
 
+export interface LaneEvents {
+  /** Records came; `fetchSeconds`: what their fetch took, with the first of them. */
+  records(bytes: number, fetchSeconds: number | undefined): void
+  /** Something came, was finished, or is tried again. */
+  progress(): void
+}
+
 export class LaneWatch implements ConsumerWatch {
   /** Records that wait to be handled, or are. */
   inHand = 0
   commits = 0
   /** True while an answer is read. */
   reading = false
-  /** Told of the records of each partition as they come. */
-  onRecords: (records: number, bytes: number, fetchSeconds: number | undefined) => void = () => undefined
-  onDone: () => void = () => undefined
-  onRetried: () => void = () => undefined
   private readonly behind = new Map<number, number>()
   private tookAt = -Infinity
   private fetchSeconds: number | undefined
   private readonly onChange: () => void
   private readonly now: () => number
+  private readonly events: LaneEvents | undefined
 
-  constructor(onChange: () => void, now: () => number) {
+  constructor(onChange: () => void, now: () => number, events?: LaneEvents) {
     this.onChange = onChange
     this.now = now
+    this.events = events
   }
 
   /** Whether records are known to lie in our partitions that were not fetched yet. */
@@ -74,7 +84,7 @@ export class LaneWatch implements ConsumerWatch {
 
   assigned(partitions: readonly number[]): void {
     for (const partition of this.behind.keys()) if (!partitions.includes(partition)) this.behind.delete(partition)
-    this.onRetried()
+    this.events?.progress()
     this.onChange()
   }
 
@@ -102,13 +112,14 @@ export class LaneWatch implements ConsumerWatch {
     this.tookAt = this.now()
     const bytes = records.reduce((sum, { value }) => sum + (value?.length ?? 0), 0)
     // A fetch counts once, with the first partition that it brought something of.
-    this.onRecords(records.length, bytes, this.fetchSeconds)
+    this.events?.records(bytes, this.fetchSeconds)
     this.fetchSeconds = undefined
+    this.events?.progress()
   }
 
   handling(change: 1 | -1): void {
     this.inHand += change
-    if (change === -1) this.onDone()
+    if (change === -1) this.events?.progress()
     this.onChange()
   }
 
@@ -118,6 +129,6 @@ export class LaneWatch implements ConsumerWatch {
   }
 
   retried(): void {
-    this.onRetried()
+    this.events?.progress()
   }
 }

@@ -39,19 +39,22 @@ export interface UnreadableBatch {
   message: string
 }
 
+export const DEAD_LETTER_REASONS = [
+  'bad_header',
+  'empty',
+  'too_large',
+  'checksum_mismatch',
+  'bad_encoding',
+  'too_many_rows',
+  'rows_mismatch',
+  'not_a_batch',
+  'id_conflict', // told by the ledger, not by the record itself
+] as const
+
 /** A record that is no part of a batch: it goes to the dead letters. */
 export interface DeadLetter {
   kind: 'dead-letter'
-  reason:
-    | 'bad_header'
-    | 'empty'
-    | 'too_large'
-    | 'checksum_mismatch'
-    | 'bad_encoding'
-    | 'too_many_rows'
-    | 'rows_mismatch'
-    | 'not_a_batch'
-    | 'id_conflict' // told by the ledger, not by the record itself
+  reason: (typeof DEAD_LETTER_REASONS)[number]
   detail: string
   batchId: string | undefined
   replyTo: string | undefined

@@ -18,6 +18,7 @@ export function maintenanceMetrics(registry: Registry) {
     labelNames: ['kind'],
     registers,
   })
+  for (const kind of ['merged', 'written']) packs.inc({ kind }, 0)
   const prices = new Counter({ name: 'rates_merge_prices_total', help: 'Prices that merging has moved.', registers })
   const seconds = new Histogram({
     name: 'rates_merge_step_duration_seconds',

@@ -1,5 +1,6 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
 import { type EndedBatch } from './batch-ended.ts'
+import { DEAD_LETTER_REASONS } from './incoming.ts'
 import { type ChunkRow } from './store-chunk.ts'
 
 /** What the worker counts; docs/metrics.md lists all with their meaning. */
@@ -85,9 +86,14 @@ export function ingestMetrics(registry: Registry) {
     buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
     registers,
   })
+  // So that rates are known from the first event on.
   for (const stage of ['copy', 'publish']) for (const outcome of ['ok', 'invalid']) rows.inc({ stage, outcome }, 0)
   for (const stage of ['fetch', 'copy']) bytes.inc({ stage }, 0)
   for (const outcome of ['succeeded', 'failed', 'cancelled']) batches.inc({ outcome }, 0)
+  for (const reason of [...DEAD_LETTER_REASONS, 'internal_error']) deadLetters.inc({ reason }, 0)
+  for (const outcome of ['sent', 'failed', 'no_topic']) replies.inc({ outcome }, 0)
+  retries.inc({ stage: 'store', reason: 'connection' }, 0)
+  reverts.inc({ result: 'reverted' }, 0)
   return {
     chunks,
     retries,

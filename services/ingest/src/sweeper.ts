@@ -1,10 +1,14 @@
+import { type BatchError } from '@rates/core/batch'
 import { type Admin, type PartitionProgress } from '@rates/service/kafka-admin'
 import { failpoint } from '@rates/service/failpoints'
 import { endEarly } from '@rates/service/ledger/end-early'
 import { type ReplySettings } from '@rates/service/ledger/finish'
+import { BATCH_COLUMNS, type LedgerBatch } from '@rates/service/ledger/open'
 import { type Logger } from '@rates/service/log'
 import { withTransaction } from '@rates/service/postgres'
 import type pg from 'pg'
+import { batchEnded, type EndedBatch } from './batch-ended.ts'
+import { type IngestMetrics } from './metrics.ts'
 import { publish } from './publish.ts'
 
 export interface SweeperSettings {
@@ -50,12 +54,14 @@ export class Sweeper {
   private readonly pool: pg.Pool
   private readonly admin: Admin
   private readonly settings: SweeperSettings
+  private readonly metrics: IngestMetrics
   private readonly log: Logger
 
-  constructor(pool: pg.Pool, admin: Admin, settings: SweeperSettings, log: Logger) {
+  constructor(pool: pg.Pool, admin: Admin, settings: SweeperSettings, metrics: IngestMetrics, log: Logger) {
     this.pool = pool
     this.admin = admin
     this.settings = settings
+    this.metrics = metrics
     this.log = log
   }
 
@@ -75,18 +81,25 @@ export class Sweeper {
          (select count(*) = max(total) from batch_chunks where batch_no = b.no) order by b.no limit 100`,
     )
     let published = 0
-    for (const { no } of rows) if (await publish(this.pool, no, this.settings.replies)) published++
+    for (const { no } of rows) {
+      const ended = await publish(this.pool, no, this.settings.replies)
+      if (!ended) continue
+      published++
+      const { state, error, rows: counts, chunks } = ended.verdict
+      this.ended({ ...ended.batch, outcome: state, error: error?.code, rows: counts, chunks })
+    }
     return published
   }
 
   private async failLate(): Promise<number> {
-    const { rows } = await this.pool.query<{ no: bigint; deadline: Date }>(
-      `select no, deadline from batches where state = 'open' and on_deadline = 'fail' and deadline < clock_timestamp() limit 100`,
+    const { rows } = await this.pool.query<LedgerBatch & { deadline: Date }>(
+      `select ${BATCH_COLUMNS} from batches
+       where state = 'open' and on_deadline = 'fail' and deadline < clock_timestamp() limit 100`,
     )
     let failed = 0
-    for (const { no, deadline } of rows) {
-      const error = { code: 'deadline_passed', message: `it was not complete at ${deadline.toISOString()}` } as const
-      if (await endEarly(this.pool, no, 'failed', error, this.settings.replies)) failed++
+    for (const batch of rows) {
+      const message = `it was not complete at ${batch.deadline.toISOString()}`
+      if (await this.fail(batch, { code: 'deadline_passed', message })) failed++
     }
     return failed
   }
@@ -96,9 +109,9 @@ export class Sweeper {
    * the time limit: an outage of ours fails nobody. What was read is what the group has committed.
    */
   private async failIncomplete(): Promise<number> {
-    const { chunkTimeoutSeconds, groups, replies } = this.settings
-    const { rows } = await this.pool.query<{ no: bigint; topic: string | null; last: Date }>(
-      `select b.no, b.topic, greatest(b.created_at, (select max(record_time) from batch_chunks where batch_no = b.no)) as last
+    const { chunkTimeoutSeconds, groups } = this.settings
+    const { rows } = await this.pool.query<LedgerBatch & { topic: string | null; last: Date }>(
+      `select ${BATCH_COLUMNS}, b.topic, greatest(b.created_at, (select max(record_time) from batch_chunks where batch_no = b.no)) as last
        from batches b where b.state = 'open' and b.created_at < clock_timestamp() - make_interval(secs => $1) order by b.no limit 1000`,
       [chunkTimeoutSeconds],
     )
@@ -108,14 +121,26 @@ export class Sweeper {
     const lanes = new Map<string, PartitionProgress[]>()
     for (const [topic, group] of groups) lanes.set(topic, await this.admin.progress(group, topic))
     let failed = 0
-    for (const { no, topic, last } of overdue) {
+    for (const batch of overdue) {
+      const { no, topic, last } = batch
       const topics = topic === null ? [...groups.keys()] : [topic]
       const limit = new Date(last.getTime() + chunkTimeoutSeconds * 1000)
       let readPast = true
       for (const lane of topics) readPast &&= await this.wasReadPast(lane, lanes.get(lane) ?? [], limit)
-      if (readPast && (await endEarly(this.pool, no, 'failed', await this.incomplete(no), replies))) failed++
+      if (readPast && (await this.fail(batch, await this.incomplete(no)))) failed++
     }
     return failed
+  }
+
+  private async fail(batch: LedgerBatch, error: BatchError): Promise<boolean> {
+    const ended = await endEarly(this.pool, batch.no, 'failed', error, this.settings.replies)
+    const rows = { accepted: 0, rejected: 0 }
+    if (ended) this.ended({ ...batch, outcome: 'failed', error: error.code, rows, chunks: null })
+    return ended
+  }
+
+  private ended(batch: EndedBatch): void {
+    batchEnded(this.metrics, this.log, batch, { stage: 'sweep' })
   }
 
   private async wasReadPast(topic: string, partitions: PartitionProgress[], limit: Date): Promise<boolean> {

@@ -33,16 +33,13 @@ export function startSystemMetrics(options: SystemMetricsOptions, lifecycle: Lif
   const lease = new Lease(pool, `${prefix}system-metrics`, worker, log)
   lease.start()
   lifecycle.defer('system metrics lease', () => lease.stop())
-  const looking = whileLeader(lease, 'system metrics', LOOK_MILLISECONDS, log, async () => {
+  const look = async (): Promise<void> => {
     const state = await system.look()
     if (lease.mine) gauges.show(state)
     await countDrains(pool, drains)
-    return 0
-  })
-  const watching = whileLeader(lease, 'invariants', VIOLATIONS_MILLISECONDS, log, async () => {
-    await watch.look()
-    return 0
-  })
+  }
+  const looking = whileLeader(lease, 'system metrics', 1_000, log, every(LOOK_MILLISECONDS, look))
+  const watching = whileLeader(lease, 'invariants', 1_000, log, every(VIOLATIONS_MILLISECONDS, () => watch.look()))
   // What was true a while ago must not stay, neither without the lease nor while the system cannot be seen.
   const hiding = setInterval(() => {
     if (!lease.mine) gauges.hide()
@@ -52,6 +49,17 @@ export function startSystemMetrics(options: SystemMetricsOptions, lifecycle: Lif
     await Promise.all([looking.stop(), watching.stop()])
     gauges.hide()
   })
+}
+
+/** The step of a loop, done so often at most; one that fails is done again at once. */
+function every(milliseconds: number, step: () => Promise<void>): () => Promise<number> {
+  let next = -Infinity
+  return async () => {
+    if (performance.now() < next) return 0
+    await step()
+    next = performance.now() + milliseconds
+    return 0
+  }
 }
 
 /** Each batch is counted, and told, once for each invariant that it breaks. */

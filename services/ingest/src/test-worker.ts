@@ -6,16 +6,23 @@ import { workerEnvironment } from '@rates/testing/workers'
 import { settings } from './config.ts'
 import { startWorker } from './worker.ts'
 
+export interface TestWorker {
+  name: string
+  failed: Promise<never>
+  stop(): Promise<void>
+  managementPort: number
+}
+
 /** A worker in the test's own process, which stops with the line at the latest. */
 export async function startTestWorker(
   line: Line,
   overrides: Record<string, string> = {},
-): Promise<{ name: string; failed: Promise<never>; stop(): Promise<void> }> {
+): Promise<TestWorker> {
   const config = loadConfig(settings, workerEnvironment(line, overrides))
   const lifecycle = new Lifecycle()
   const stop = (): Promise<void> => lifecycle.stop()
   line.defer(stop)
   const level = process.env['TEST_LOG_LEVEL'] ?? 'silent'
   const worker = await startWorker(config, createLogger('ingest', level), lifecycle)
-  return { name: config.WORKER_NAME, failed: worker.failed, stop }
+  return { name: config.WORKER_NAME, failed: worker.failed, stop, managementPort: worker.managementPort }
 }

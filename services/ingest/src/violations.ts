@@ -21,7 +21,10 @@ export const VIOLATIONS: Readonly<Record<string, string>> = {
   // … or everybody sees what is loading, or was taken back.
   visible_but_not_succeeded: `
     select b.id from batches b
-    where (b.state = 'open' or b.state in ('reverted', 'replaced') and b.purged_at is null)
+    where b.state = 'open' and not exists (select from hidden_batches h where h.batch_no = b.no)
+    union all
+    select b.id from batches b
+    where b.state in ('reverted', 'replaced') and b.purged_at is null
       and not exists (select from hidden_batches h where h.batch_no = b.no)
     limit 20`,
   // I2: what was accepted is what the chunks had.

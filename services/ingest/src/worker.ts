@@ -1,6 +1,7 @@
 import { connectProducer } from '@rates/service/kafka'
 import { startConsumer, type Consumer } from '@rates/service/kafka-consumer'
 import { connectAdmin, type Admin } from '@rates/service/kafka-admin'
+import { kafkaSecurity } from '@rates/service/kafka-security'
 import { Lease } from '@rates/service/lease'
 import { type ReplySettings } from '@rates/service/ledger/finish'
 import { type Lifecycle } from '@rates/service/lifecycle'
@@ -10,15 +11,22 @@ import { startManagement } from '@rates/service/nest/management.module'
 import { measurePools } from '@rates/service/pool-metrics'
 import { createPool } from '@rates/service/postgres'
 import { groupNames, missingTopics, topicNames } from '@rates/service/topics'
+import { watchedPool } from '@rates/service/watched-pool'
 import { Catalog } from './catalog.ts'
 import { type Settings } from './config.ts'
+import { DbWaitSampler } from './db-wait-sampler.ts'
 import { RecordIngester } from './ingest-record.ts'
 import { mayJoin, TogetherIngester, type Fetched } from './ingest-together.ts'
 import { startMaintenance } from './maintenance.ts'
 import { ingestMetrics } from './metrics.ts'
+import { Progress } from './progress.ts'
 import { OutboxRelay, whileLeader } from './relay.ts'
+import { stageClocks } from './stage-metrics.ts'
 import { Sweeper } from './sweeper.ts'
+import { startSystemMetrics } from './system-metrics.ts'
 import { deadlineOf, Turns, type Lane } from './turns.ts'
+import { watchedProducer } from './watched-producer.ts'
+import { WorkerRecord } from './worker-record.ts'
 
 export interface Worker {
   managementPort: number
@@ -35,12 +43,23 @@ export interface Worker {
 export async function startWorker(settings: Settings, log: Logger, lifecycle: Lifecycle): Promise<Worker> {
   const topics = topicNames(settings.KAFKA_PREFIX)
   const groups = groupNames(settings.KAFKA_PREFIX)
-  const kafka = { brokers: settings.KAFKA_BROKERS, clientId: settings.WORKER_NAME, log }
+  const lanes: ReadonlyMap<string, string> = new Map([
+    [topics.batches, groups.batches],
+    [topics.bulk, groups.bulk],
+  ])
+  const kafka = {
+    brokers: settings.KAFKA_BROKERS,
+    clientId: settings.WORKER_NAME,
+    log,
+    security: kafkaSecurity(settings),
+  }
   const replies: ReplySettings = { replies: topics.replies, allowed: [topics.replies, ...settings.REPLY_TOPICS] }
 
   const { registry, close: closeMetrics } = createMetrics({ version: settings.BUILD_VERSION })
   lifecycle.defer('metrics', closeMetrics)
   const metrics = ingestMetrics(registry)
+  const clocks = stageClocks(registry)
+  const progress = new Progress(settings.LIVENESS_STALL_SECONDS, () => clocks.fetch.isWaiting)
   const pool = createPool(settings.DATABASE_URL, { name: settings.WORKER_NAME, max: settings.DATABASE_POOL, log })
   measurePools(registry, { ingest: pool })
 
@@ -52,15 +71,21 @@ export async function startWorker(settings: Settings, log: Logger, lifecycle: Li
     host: settings.HOST,
     port: settings.MANAGEMENT_PORT,
     registry,
-    live: {},
+    // That it answers at all says that the event loop turns.
+    live: { progress: () => progress.check() },
     ready: { worker: joined, postgres: () => pool.query('select 1') },
     started: { worker: joined },
     log,
   })
   lifecycle.defer('management', () => management.close())
   lifecycle.defer('postgres', () => pool.end())
+  const record = new WorkerRecord(pool, settings.WORKER_NAME, settings.BUILD_VERSION, clocks.read, log)
+  record.start()
+  lifecycle.defer('the record of this worker', () => record.stop())
 
-  const catalog = new Catalog(pool)
+  const sampler = startSampler()
+  const loopPool = watchedPool(pool, clocks.loop.waiting, (client) => (sampler.client = client))
+  const catalog = new Catalog(loopPool)
   await catalog.refresh()
   const admin = await connectAdmin(kafka)
   lifecycle.defer('kafka admin', () => admin.close())
@@ -72,26 +97,53 @@ export async function startWorker(settings: Settings, log: Logger, lifecycle: Li
   startRelay(admin)
   startSweeper(admin)
   startMaintenance(pool, settings, registry, log, lifecycle)
+  startSystemMetrics({ pool, admin, groups: lanes, prefix: settings.KAFKA_PREFIX, worker: settings.WORKER_NAME, registry, log }, lifecycle)
   const consumers = await startConsumers()
   started = true
   log.info({ managementPort: management.port, ports: catalog.ports.size }, 'worker started')
   return {
     managementPort: management.port,
     failed: Promise.race(consumers.map((each) => each.failed)),
-    drain: management.drain,
+    drain() {
+      management.drain()
+      metrics.draining.set(1)
+      record.stopping()
+    },
+  }
+
+  function startSampler(): DbWaitSampler {
+    const name = `${settings.WORKER_NAME} samples`
+    const own = createPool(settings.DATABASE_URL, { name, max: 1, log, statementSeconds: 5 })
+    const started = new DbWaitSampler(own, clocks.loop, registry)
+    started.start()
+    lifecycle.defer('the sampler of waits', () => started.stop())
+    return started
   }
 
   function startRelay(connected: Admin): void {
     const lease = new Lease(pool, `${settings.KAFKA_PREFIX}relay`, settings.WORKER_NAME, log)
     const exists = async (topic: string) => topic === topics.replies || (await connected.topics()).includes(topic)
-    const relay = new OutboxRelay(pool, producer, exists, log)
+    const { waiting } = clocks.respond
+    const relay = new OutboxRelay(
+      watchedPool(pool, waiting),
+      watchedProducer(producer, waiting),
+      (topic) => waiting('broker', exists(topic)),
+      log,
+      {
+        begins: () => clocks.respond.enter('respond'),
+        replies: (outcome, count) => metrics.replies.inc({ outcome }, count),
+        delay: (seconds) => metrics.replySeconds.observe(seconds),
+      },
+    )
     lease.start()
     lifecycle.defer('relay lease', () => lease.stop())
-    const loop = whileLeader(lease, 'relay', 100, log, async () => {
+    const step = async (): Promise<number> => {
+      const begun = performance.now()
       const sent = await relay.runOnce()
-      metrics.replies.inc(sent)
+      if (sent > 0) clocks.took('respond', (performance.now() - begun) / 1000)
       return sent
-    })
+    }
+    const loop = whileLeader(lease, 'relay', 100, log, step, clocks.respond)
     lifecycle.defer('relay', () => loop.stop())
   }
 
@@ -104,11 +156,9 @@ export async function startWorker(settings: Settings, log: Logger, lifecycle: Li
         chunkTimeoutSeconds: settings.CHUNK_TIMEOUT_SECONDS,
         revertWindowDays: settings.REVERT_WINDOW_DAYS,
         replies,
-        groups: new Map([
-          [topics.batches, groups.batches],
-          [topics.bulk, groups.bulk],
-        ]),
+        groups: lanes,
       },
+      metrics,
       log,
     )
     lease.start()
@@ -123,10 +173,12 @@ export async function startWorker(settings: Settings, log: Logger, lifecycle: Li
   async function startConsumers(): Promise<Consumer[]> {
     const worker = settings.WORKER_NAME
     const ingester = new RecordIngester({
-      pool,
-      producer,
+      pool: loopPool,
+      producer: watchedProducer(producer, clocks.loop.waiting),
       catalog,
       metrics,
+      clock: clocks.loop,
+      onRetry: () => progress.made(),
       log,
       worker,
       deadLetters: topics.deadLetters,
@@ -135,26 +187,42 @@ export async function startWorker(settings: Settings, log: Logger, lifecycle: Li
     })
     const together = new TogetherIngester(ingester)
     const turns = new Turns<Fetched>({
-      work: (fetched) => together.ingest(fetched),
+      work: (fetched) => {
+        for (const { record } of fetched) clocks.took('wait', Math.max(0, Date.now() - record.timestamp) / 1000)
+        return together.ingest(fetched)
+      },
       mayJoin,
       most: settings.CHUNKS_TOGETHER,
+      onRest: () => clocks.loop.rest(),
     })
-    const start = (lane: Lane, topic: string, groupId: string): Promise<Consumer> =>
-      startConsumer(kafka, {
+    const start = (lane: Lane, topic: string, groupId: string): Promise<Consumer> => {
+      const watch = clocks.fetch.lane({
+        records(bytes, fetchSeconds) {
+          metrics.fetched(bytes)
+          if (fetchSeconds !== undefined) clocks.took('fetch', fetchSeconds)
+        },
+        progress: () => progress.made(),
+      })
+      return startConsumer(kafka, {
         groupId,
         topic,
         sessionSeconds: settings.SESSION_SECONDS,
         onRebalance: (kind) => metrics.rebalances.inc({ kind }),
         urgency: deadlineOf,
         handle: (record, context) => turns.take(lane, deadlineOf(record), { record, context }),
+        watch,
       })
+    }
     // Both joins at once; if one fails the other is still unwound.
     const joins = await Promise.allSettled([
       start('fast', topics.batches, groups.batches),
       start('bulk', topics.bulk, groups.bulk),
     ])
     const joined = joins.flatMap((join) => (join.status === 'fulfilled' ? [join.value] : []))
-    lifecycle.defer('consumers', async () => void (await Promise.all(joined.map((consumer) => consumer.stop()))))
+    lifecycle.defer('consumers', async () => {
+      record.stopping()
+      await Promise.all(joined.map((consumer) => consumer.stop()))
+    })
     const refused = joins.find((join) => join.status === 'rejected')
     if (refused) throw refused.reason as Error
     return joined

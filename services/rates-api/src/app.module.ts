@@ -29,6 +29,7 @@ import { Rates } from './rates.ts'
 import { RatesController } from './rates.controller.ts'
 import { routesOf } from './route.ts'
 import { type SharedProducer } from './shared-producer.ts'
+import { uploadMetrics } from './upload-metrics.ts'
 import { Uploads } from './uploads.ts'
 import { UPLOAD_SETTINGS, UploadsController, type UploadSettings } from './uploads.controller.ts'
 
@@ -60,7 +61,7 @@ export interface Parts {
 @Module({})
 class AppModule {
   static with(
-    { settings, log, pool, ledger, producer, stopping, draining }: Parts,
+    { settings, log, registry, pool, ledger, producer, stopping, draining }: Parts,
     filter: ProblemFilter,
   ): DynamicModule {
     const catalog = new Catalog(pool)
@@ -85,6 +86,7 @@ class AppModule {
       replyTopics,
       signal: stopping,
       draining,
+      metrics: uploadMetrics(registry),
     }
     const catalogueSettings: CatalogueSettings = { pool, idleMs: uploadSettings.idleMs, signal: stopping }
     return {

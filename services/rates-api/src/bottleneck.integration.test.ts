@@ -7,8 +7,6 @@ import { startTestApp, type TestApp } from './test-app.ts'
 let api: TestApp
 beforeAll(async () => {
   api = await startTestApp()
-  await api.pool.query(
-    'create table if not exists workers (name text primary key, version text not null, started_at timestamptz not null, seen_at timestamptz not null, ended_at timestamptz, drain_seconds real); create table if not exists worker_stages (worker text, at timestamptz, seconds jsonb, primary key (worker, at))',
 })
 afterAll(() => api.close())
 afterEach(async () => {

@@ -1,4 +1,5 @@
 import { type Batch } from '@rates/core/batch'
+import { connectionOptions } from '@rates/service/database-address'
 import { DataSource, type SelectQueryBuilder } from 'typeorm'
 import { BatchRow } from './batch.entity.ts'
 import { viewBatch, type Links, type Progress } from './batch-view.ts'
@@ -107,15 +108,14 @@ function stateCondition(state: ListedState): string {
 }
 
 /** A connection pool of the ledger's own, so that a slow list does not hold up the reading of rates. */
-export function ledgerSource(url: string, max: number): DataSource {
+export function ledgerSource(address: string, max: number): DataSource {
   return new DataSource({
     type: 'postgres',
-    url,
     entities: [BatchRow],
     applicationName: 'rates-api-ledger',
     installExtensions: false,
     connectTimeoutMS: 5000,
-    extra: { max, keepAlive: true, statement_timeout: 30_000, query_timeout: 35_000 },
+    extra: { ...connectionOptions(address), max, keepAlive: true, statement_timeout: 30_000, query_timeout: 35_000 },
     poolErrorHandler: () => undefined, // an idle connection was lost: the next query opens another
   })
 }

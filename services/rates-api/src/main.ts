@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { armFailpoints } from '@rates/service/failpoints'
+import { kafkaSecurity } from '@rates/service/kafka-security'
 import { Lifecycle, main, runUntilSignal } from '@rates/service/lifecycle'
 import { createLogger } from '@rates/service/log'
 import { createMetrics } from '@rates/service/metrics'
@@ -44,7 +45,12 @@ main('rates-api', async () => {
   })
   lifecycle.defer('the management port', () => management.close())
 
-  const producer = new SharedProducer({ brokers: settings.KAFKA_BROKERS, clientId: 'rates-api', log })
+  const producer = new SharedProducer({
+    brokers: settings.KAFKA_BROKERS,
+    clientId: 'rates-api',
+    log,
+    security: kafkaSecurity(settings),
+  })
   lifecycle.defer('the producer', () => producer.close())
 
   let draining = false

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pendingMigrations } from '@rates/db/migrate'
+import { kafkaSecurity } from '@rates/service/kafka-security'
 import { type Logger } from '@rates/service/log'
 import { type Settings } from './config.ts'
 
@@ -51,7 +52,7 @@ export class Startup {
     const outcome = await importDump({
       file,
       databaseUrl,
-      kafka: { brokers, prefix },
+      kafka: { brokers, prefix, security: kafkaSecurity(this.#settings) },
       log: this.#log,
       signal,
       once: true,

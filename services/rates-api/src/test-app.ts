@@ -1,6 +1,7 @@
 import { createLogger } from '@rates/service/log'
 import { createMetrics } from '@rates/service/metrics'
 import { createPool } from '@rates/service/postgres'
+import { parseMetrics, type Sample } from '@rates/testing/metrics-text'
 import { createTestDatabase } from '@rates/testing/postgres'
 import { type NestFastifyApplication } from '@nestjs/platform-fastify'
 import { type Pool } from 'pg'
@@ -18,6 +19,7 @@ export interface TestApp {
   pool: Pool
   /** Breaks off uploads as a stop does whose time is up. */
   stop(): void
+  metrics(): Promise<Sample[]>
   get(path: string, headers?: Record<string, string>): Promise<{ status: number; body: unknown; type: string }>
   close(): Promise<void>
 }
@@ -47,6 +49,7 @@ export async function startTestApp(env: Record<string, string> = {}): Promise<Te
     app,
     pool,
     stop: () => aborted.abort(stopping()),
+    metrics: async () => parseMetrics(await registry.metrics()),
     async get(path, headers = {}) {
       const answer = await fetch(url + path, { headers })
       const text = await answer.text()

@@ -9,6 +9,7 @@ import { Problem, stopping } from './problem.ts'
 import { readParameters, Route } from './route.ts'
 import { acceptedSchema, problemSchema } from './schemas.ts'
 import { discardRest, ENCODINGS, readBody, type Encoding } from './upload-body.ts'
+import { type UploadMetrics } from './upload-metrics.ts'
 import { Uploads } from './uploads.ts'
 
 export interface UploadSettings {
@@ -20,6 +21,7 @@ export interface UploadSettings {
   /** Aborted when the process cannot wait for uploads any longer. */
   signal: AbortSignal
   draining: () => boolean
+  metrics: UploadMetrics
 }
 export const UPLOAD_SETTINGS = Symbol('upload settings')
 
@@ -106,26 +108,29 @@ export class UploadsController {
     },
   })
   async upload(@Req() request: FastifyRequest, @Res() reply: FastifyReply, @Query() query: unknown): Promise<void> {
-    const { draining, atOnce } = this.#settings
+    const { draining, atOnce, metrics } = this.#settings
     try {
       if (draining()) throw stopping()
       if (this.#going >= atOnce) {
         throw new Problem(503, `${atOnce} uploads are going on already.`, { headers: { 'retry-after': '2' } })
       }
       this.#going++
+      metrics.going.inc()
       try {
         await this.#take(request, reply, query)
       } finally {
         this.#going--
+        metrics.going.dec()
       }
     } catch (error) {
+      metrics.threw(error)
       discardRest(request.raw)
       throw error
     }
   }
 
   async #take(request: FastifyRequest, reply: FastifyReply, query: unknown): Promise<void> {
-    const { publicUrl, maxBytes, idleMs, signal } = this.#settings
+    const { publicUrl, maxBytes, idleMs, signal, metrics } = this.#settings
     const given = { ...fromQuery(query), ...readParameters(uploadHeaders, request.headers) }
     const { 'idempotency-key': idempotencyKey, ...wire } = given
     const headers = this.#batchHeaders(wire, request.headers['traceparent'])
@@ -134,11 +139,12 @@ export class UploadsController {
     if (encoding === 'identity' && Number(request.headers['content-length'] ?? 0) > maxBytes) {
       throw new Problem(413, `The content has more than ${maxBytes} bytes.`)
     }
-    const received = { bytes: 0 }
+    const received = metrics.received()
     const size = Number(request.headers['content-length'] ?? 0)
     const progress = size > 0 ? () => received.bytes / size : undefined
     const body = readBody(request.raw, encoding, { maxBytes, idleMs }, signal, received)
     const { id, dryRun, rows, ended } = await this.#uploads.take({ headers, format, body, progress, idempotencyKey })
+    metrics.answered(ended)
     const links = batchLinks(id, dryRun, publicUrl)
     if (!ended) void reply.header('retry-after', '1')
     await reply

@@ -6,6 +6,8 @@ import { csv, ndjson, testBatch } from '@rates/testing/batches'
 import { eventually } from '@rates/testing/eventually'
 import { factsOf, succeeded, visible } from '@rates/testing/facts'
 import { startLine, type Line } from '@rates/testing/line'
+import { undocumented } from '@rates/testing/metrics-docs'
+import { sum } from '@rates/testing/metrics-text'
 import { startWorkerProcess } from '@rates/testing/workers'
 import { acceptedSchema, batchSchema, rowErrorsSchema } from './schemas.ts'
 import { startTestApp, type TestApp } from './test-app.ts'
@@ -399,5 +401,31 @@ describe('an upload that breaks', () => {
     expect(again).toMatchObject({ status: 409, body: { batch: `/batches/${batch.id}` } })
     await line.reply(batch.id)
     expect(await factsOf(line, batch)).toEqual(succeeded(batch))
+  })
+})
+
+describe('the metrics of uploads', () => {
+  it('count answers, and bytes as they come', async () => {
+    const read = async () => {
+      const samples = await api.metrics()
+      const of = (outcome: string): number => sum(samples, 'rates_api_uploads_total', { outcome })
+      const [accepted, repeated, refused] = [of('accepted'), of('repeated'), of('refused')]
+      return { accepted, repeated, refused, bytes: sum(samples, 'rates_api_upload_bytes_total') }
+    }
+    const before = await read()
+    const body = csv(testBatch(10).lines)
+    const key = { 'idempotency-key': 'counted' }
+    await outcome(idOf(await post(body, key)))
+    await post(body, key)
+    await post('x', { 'content-type': 'application/json' })
+    const { accepted, repeated, refused, bytes } = before
+    expect(await read()).toEqual({
+      accepted: accepted + 1,
+      repeated: repeated + 1,
+      refused: refused + 1,
+      bytes: bytes + 2 * body.length,
+    })
+    expect(sum(await api.metrics(), 'rates_api_uploads_in_progress')).toBe(0)
+    expect(undocumented(await api.metrics(), ['API'])).toEqual([])
   })
 })

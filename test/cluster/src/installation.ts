@@ -6,14 +6,14 @@ import { clusterSettings, root, type ClusterSettings } from './settings.ts'
 
 export const RELEASE = 'rates'
 export const DEV_RELEASE = 'rates-dev'
-/** Ports of the node: those that kind-config.yaml maps. */
-export const NODE_PORTS = { api: 30080, kafka: 30092, postgres: 30432 }
 
 /** The two charts in a namespace of their own, and where they are reached from outside the cluster. */
 export interface Installation {
   kube: Kube
   settings: ClusterSettings
   namespace: string
+  /** Just before the first `helm install`. */
+  startedAt: number
   apiUrl: string
   brokers: string[]
   /** As the owner of everything. */
@@ -30,6 +30,8 @@ export interface Installation {
 export interface InstallOptions {
   set?: readonly string[]
   chart?: string
+  /** What has to be in the namespace. */
+  before?: () => Promise<void>
 }
 
 export const chartOf = (name: 'rates' | 'rates-dev'): string => path.join(root, 'charts', name)
@@ -39,14 +41,15 @@ export async function install(namespace: string, options: InstallOptions = {}): 
   const settings = clusterSettings()
   const kube = connectKube()
   const node = await nodeAddress(kube, settings.node)
+  const { ports } = settings
   const { set = [], chart = chartOf('rates') } = options
   const values = [
     `image.tag=${settings.tag}`,
     `api.image.repository=${settings.repository}/rates-api`,
     `ingest.image.repository=${settings.repository}/ingest`,
-    `tests.image.repository=${settings.repository}/tools`,
+    `test.image.repository=${settings.repository}/tools`,
     'api.service.type=NodePort',
-    `api.service.nodePort=${NODE_PORTS.api}`,
+    `api.service.nodePort=${ports.api}`,
     `database.host=${DEV_RELEASE}-postgres`,
     `kafka.brokers={${DEV_RELEASE}-kafka:9092}`,
     `database.existingSecret=${DEV_RELEASE}-postgres`,
@@ -54,14 +57,14 @@ export async function install(namespace: string, options: InstallOptions = {}): 
   const given = (more: readonly string[]): string[] => [...values, ...more].flatMap((each) => ['--set', each])
 
   await freshNamespace(namespace)
-  const started = Date.now()
+  await options.before?.()
+  const startedAt = Date.now()
   await helm([
     ...['install', DEV_RELEASE, chartOf('rates-dev'), '-n', namespace],
-    ...['--set', `kafka.external.host=${node}`, '--set', `kafka.external.nodePort=${NODE_PORTS.kafka}`],
+    ...['--set', `kafka.external.host=${node},kafka.external.nodePort=${ports.kafka}`],
+    ...['--set', `postgres.nodePort=${ports.postgres}`],
   ])
   await helm(['install', RELEASE, chart, '-n', namespace, ...given(set)])
-  await exposePostgres(namespace)
-  void started
   const inNamespace = (args: readonly string[]): Promise<string> => kubectl([...args, '-n', namespace])
   const password = Buffer.from(
     await inNamespace(['get', 'secret', `${DEV_RELEASE}-postgres`, '-o', 'jsonpath={.data.postgres-password}']),
@@ -69,7 +72,7 @@ export async function install(namespace: string, options: InstallOptions = {}): 
   ).toString()
 
   const rolledOut = async (): Promise<void> => {
-    for (const name of [`${RELEASE}-rates-api`, `${RELEASE}-ingest`]) {
+    for (const name of [`${RELEASE}-api`, `${RELEASE}-ingest`]) {
       await inNamespace(['rollout', 'status', `deployment/${name}`, '--timeout=300s'])
     }
   }
@@ -77,9 +80,10 @@ export async function install(namespace: string, options: InstallOptions = {}): 
     kube,
     settings,
     namespace,
-    apiUrl: `http://${node}:${NODE_PORTS.api}`,
-    brokers: [`${node}:${NODE_PORTS.kafka}`],
-    databaseUrl: `postgres://postgres:${encodeURIComponent(password)}@${node}:${NODE_PORTS.postgres}/rates`,
+    startedAt,
+    apiUrl: `http://${node}:${ports.api}`,
+    brokers: [`${node}:${ports.kafka}`],
+    databaseUrl: `postgres://postgres:${encodeURIComponent(password)}@${node}:${ports.postgres}/rates`,
     async upgrade(more = [], { chart: other = chart, wait = true } = {}) {
       await helm(['upgrade', RELEASE, other, '-n', namespace, ...given([...set, ...more])])
       if (wait) await rolledOut()
@@ -94,21 +98,6 @@ export async function install(namespace: string, options: InstallOptions = {}): 
       await deleteNamespace(namespace)
     },
   }
-}
-
-/** The tests look into PostgreSQL from outside; the chart has no way in from there. */
-async function exposePostgres(namespace: string): Promise<void> {
-  const service = {
-    apiVersion: 'v1',
-    kind: 'Service',
-    metadata: { name: 'postgres-for-tests', namespace },
-    spec: {
-      type: 'NodePort',
-      selector: { 'app.kubernetes.io/instance': DEV_RELEASE, 'app.kubernetes.io/component': 'postgres' },
-      ports: [{ port: 5432, targetPort: 5432, nodePort: NODE_PORTS.postgres }],
-    },
-  }
-  await kubectl(['apply', '-f', '-'], { input: JSON.stringify(service) })
 }
 
 /** Waits for the API to answer with rates. @returns when it did, in milliseconds since 1970 */

@@ -12,6 +12,8 @@ export interface ClusterSettings {
   repository: string
   /** Where NodePorts are reached; told by the cluster unless set. */
   node: string | undefined
+  /** Ports of the nodes that are free; the defaults are those that kind-config.yaml maps. */
+  ports: { api: number; kafka: number; postgres: number }
   /** Builds an image and brings it to the nodes: `COMMAND TAG DOCKERFILE CONTEXT [build arguments]`. */
   imageLoader: string | undefined
   /** Installations stay for a look at them. */
@@ -27,7 +29,10 @@ export interface ClusterSettings {
 export function clusterSettings(env: NodeJS.ProcessEnv = process.env): ClusterSettings {
   const upgrades = Number(env['CLUSTER_UPGRADES'] ?? 20)
   if (!Number.isInteger(upgrades) || upgrades < 1) throw new Error('CLUSTER_UPGRADES is a whole number above 0')
+  const [api, kafka, postgres] = (env['CLUSTER_NODE_PORTS'] || '30080,30092,30432').split(',').map(Number)
+  if (!api || !kafka || !postgres) throw new Error('CLUSTER_NODE_PORTS is three ports, as 30080,30092,30432')
   return {
+    ports: { api, kafka, postgres },
     tag: env['CLUSTER_TAG'] || 'dev',
     repository: env['CLUSTER_REPOSITORY'] || 'rates',
     node: env['CLUSTER_NODE'] || undefined,

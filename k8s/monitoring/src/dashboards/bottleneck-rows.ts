@@ -79,14 +79,13 @@ export const kafkaRow = {
       title: 'Age of the next record',
       description: 'How old the oldest unread record is, by topic: the lag that a sender feels.',
       unit: 's',
-      queries: [
-        { expr: `max by (topic) (rates_ingest_consumer_lag_seconds{${NAMESPACE}})`, legend: '{{topic}}' },
-      ],
+      queries: [{ expr: `max by (topic) (rates_ingest_consumer_lag_seconds{${NAMESPACE}})`, legend: '{{topic}}' }],
       width: 6,
     }),
     graph({
       title: 'Unread records',
-      description: 'Records behind, by topic. They are of very different sizes: compare the drain time with deadlines instead.',
+      description:
+        'Records behind, by topic. They are of very different sizes: compare the drain time with deadlines instead.',
       unit: 'short',
       queries: [
         {
@@ -98,7 +97,8 @@ export const kafkaRow = {
     }),
     graph({
       title: 'Most unread in a partition',
-      description: 'The five partitions that are furthest behind. One far above the rest: a sender puts all into one key.',
+      description:
+        'The five partitions that are furthest behind. One far above the rest: a sender puts all into one key.',
       unit: 'short',
       queries: [
         {
@@ -128,7 +128,8 @@ export const nodeRow = {
   panels: [
     graph({
       title: 'Event loop',
-      description: 'The part of time in which a process’ event loop is busy. Near 1 it is one core’s limit: more processes help.',
+      description:
+        'The part of time in which a process’ event loop is busy. Near 1 it is one core’s limit: more processes help.',
       unit: 'percentunit',
       queries: [{ expr: `nodejs_eventloop_utilization_ratio{${PROCESS}}`, legend: '{{job}} {{instance}}' }],
       width: 6,
@@ -138,9 +139,7 @@ export const nodeRow = {
       title: 'Event loop delay (p99)',
       description: 'How late timers are: what a request waits for at least while something else computes.',
       unit: 's',
-      queries: [
-        { expr: `nodejs_eventloop_delay_seconds{quantile="0.99",${PROCESS}}`, legend: '{{job}} {{instance}}' },
-      ],
+      queries: [{ expr: `nodejs_eventloop_delay_seconds{quantile="0.99",${PROCESS}}`, legend: '{{job}} {{instance}}' }],
       width: 6,
     }),
     graph({
@@ -167,7 +166,8 @@ export const postgresRow = {
   panels: [
     graph({
       title: 'Commit (p50, p99)',
-      description: 'How long a COMMIT takes: the disk’s flush, mostly. The first thing to look at if copy waits for db.',
+      description:
+        'How long a COMMIT takes: the disk’s flush, mostly. The first thing to look at if copy waits for db.',
       unit: 's',
       queries: [0.5, 0.99].map((q) => ({
         expr: quantile(q, '', 'rates_db_commit_duration_seconds'),
@@ -177,7 +177,8 @@ export const postgresRow = {
     }),
     graph({
       title: 'Wait for a connection (p99)',
-      description: 'What one in a hundred takers of a connection waits for, by pool. Above some milliseconds DATABASE_POOL is too small, or PostgreSQL too slow.',
+      description:
+        'What one in a hundred takers of a connection waits for, by pool. Above some milliseconds DATABASE_POOL is too small, or PostgreSQL too slow.',
       unit: 's',
       queries: [{ expr: quantile(0.99, 'pool', 'rates_db_pool_wait_seconds'), legend: '{{pool}}' }],
       width: 6,
@@ -195,7 +196,7 @@ export const postgresRow = {
     graph({
       title: 'What connections wait for',
       description:
-        'pg_stat_activity, looked at once a second: how many of our connections wait for what at a time. IO and LWLock:WALWrite are the disk, Lock is other transactions, CPU (no wait) the server.',
+        'While a worker’s loop waits for PostgreSQL, its backend is looked at once a second: how many of them wait for what. IO and LWLock WALWrite are the disk, Lock is other transactions, CPU is no wait: the server computes.',
       unit: 'short',
       queries: [
         {
@@ -218,7 +219,8 @@ export const postgresRow = {
     }),
     graph({
       title: 'Hidden batches',
-      description: 'Batches that every read filters out: loading, failed, reverted, replaced. Reads grow slower with each.',
+      description:
+        'Batches that every read filters out: loading, failed, reverted, replaced. Reads grow slower with each.',
       unit: 'short',
       queries: [{ expr: `max(rates:hidden_batches:count{${NAMESPACE}})`, legend: 'hidden' }],
       width: 6,
@@ -232,9 +234,7 @@ export const postgresRow = {
       title: 'Merged prices',
       description: 'Prices that merging of small packs moves: load on PostgreSQL beside that of batches.',
       unit: 'cps',
-      queries: [
-        { expr: `sum(rate(rates_merge_prices_total{${NAMESPACE}}[$__rate_interval]))`, legend: 'prices' },
-      ],
+      queries: [{ expr: `sum(rate(rates_merge_prices_total{${NAMESPACE}}[$__rate_interval]))`, legend: 'prices' }],
       width: 6,
     }),
     graph({
@@ -259,7 +259,9 @@ export const readsRow = {
       title: 'Requests',
       description: 'Answers by route.',
       unit: 'reqps',
-      queries: [{ expr: perSecond('http_route', 'http_server_request_duration_seconds_count'), legend: '{{http_route}}' }],
+      queries: [
+        { expr: perSecond('http_route', 'http_server_request_duration_seconds_count'), legend: '{{http_route}}' },
+      ],
       width: 6,
     }),
     graph({

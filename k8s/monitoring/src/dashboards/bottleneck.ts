@@ -50,7 +50,8 @@ const verdictRow = {
     }),
     stat({
       title: 'Earliest slack',
-      description: 'Time left until the earliest deadline of an open batch; negative: it is late. Compare it with the drain time.',
+      description:
+        'Time left until the earliest deadline of an open batch; negative: it is late. Compare it with the drain time.',
       unit: 's',
       queries: [{ expr: `min(rates:ingest_slack:seconds{${NAMESPACE}})`, legend: 'slack' }],
       width: 4,
@@ -103,7 +104,10 @@ const verdictRow = {
       description: 'The scores by cause: the largest part of the named stage is the verdict’s cause.',
       unit: 'percentunit',
       queries: [
-        { expr: `avg by (stage, cause) (rates:stage_part:ratio_rate1m{${NAMESPACE}}) > 0.005`, legend: '{{stage}} {{cause}}' },
+        {
+          expr: `avg by (stage, cause) (rates:stage_part:ratio_rate1m{${NAMESPACE}}) > 0.005`,
+          legend: '{{stage}} {{cause}}',
+        },
       ],
       width: 12,
       stacked: true,
@@ -119,7 +123,7 @@ const budgetOf = (stage: string): string => {
 }
 
 const STAGES: Readonly<Record<string, string>> = {
-  fetch: 'Reads records from Kafka, a worker for each lane. "waits for downstream": what it read is not dealt with yet.',
+  fetch: 'Reads records of both lanes from Kafka. It waits for downstream while records that it has read are in hand.',
   decode: 'Decompresses a record and reads its headers.',
   validate: 'Reads rows, checks each of them, makes packs.',
   copy: 'Stores packs by COPY, and the chunk in the ledger.',
@@ -133,7 +137,7 @@ const budgetRow = {
     ...Object.entries(STAGES).map(([stage, what]) =>
       graph({
         title: stage,
-        description: `${what} In workers: the height is how many there are of this stage. A stage waits for downstream while the loop is in a later one.`,
+        description: `${what} In workers: the height is how many there are of this stage. A stage of the loop waits for downstream while the loop is in a later one.`,
         unit: 'short',
         queries: [{ expr: budgetOf(stage), legend: '{{state}}' }],
         width: 8,
@@ -143,7 +147,8 @@ const budgetRow = {
     ),
     graph({
       title: 'Time in a stage (p99)',
-      description: 'What one record takes in each stage, once in a hundred; "wait" is from its record time until a worker takes it.',
+      description:
+        'What one record takes in each stage, once in a hundred; "wait" is from its record time until a worker takes it.',
       unit: 's',
       queries: [
         {

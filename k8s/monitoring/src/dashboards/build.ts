@@ -57,7 +57,11 @@ export function dashboard(spec: DashboardSpec): Dashboard {
     .withVariable(variable('job', 'service', `rates_build_info{${NAMESPACE}}`))
     .withVariable(variable('instance', 'process', `rates_build_info{${NAMESPACE},job=~"$job"}`))
     .link(
-      new DashboardLinkBuilder('Rates').type(DashboardLinkType.Dashboards).tags(['rates']).includeVars(true).keepTime(true),
+      new DashboardLinkBuilder('Rates')
+        .type(DashboardLinkType.Dashboards)
+        .tags(['rates'])
+        .includeVars(true)
+        .keepTime(true),
     )
   for (const row of spec.rows) {
     builder.withRow(new RowBuilder(row.title))

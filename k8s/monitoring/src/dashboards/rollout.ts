@@ -24,7 +24,10 @@ const processes = {
       description: 'How many versions run side by side: two while a rollout goes on.',
       unit: 'short',
       queries: [
-        { expr: `count by (job) (count by (job, version) (rates_build_info{${NAMESPACE},job=~"$job"}))`, legend: '{{job}}' },
+        {
+          expr: `count by (job) (count by (job, version) (rates_build_info{${NAMESPACE},job=~"$job"}))`,
+          legend: '{{job}}',
+        },
       ],
       width: 6,
       height: 7,
@@ -60,7 +63,8 @@ const drains = {
     }),
     graph({
       title: 'Drain durations (p50, longest)',
-      description: 'From the signal until the worker had left its groups. DRAIN_SECONDS is 25: well under a second is usual.',
+      description:
+        'From the signal until the worker had left its groups. DRAIN_SECONDS is 25: well under a second is usual.',
       unit: 's',
       queries: [0.5, 1].map((q) => ({
         expr: quantile(q, '', 'rates_ingest_drain_duration_seconds').replace('$__rate_interval', '15m'),
@@ -77,7 +81,8 @@ const drains = {
     }),
     graph({
       title: 'Done again',
-      description: 'Chunks that came again ("same": after a worker died with them in hand, say), and steps tried again.',
+      description:
+        'Chunks that came again ("same": after a worker died with them in hand, say), and steps tried again.',
       unit: 'short',
       queries: [
         { expr: increase('relation', 'rates_ingest_chunks_total'), legend: 'chunks: {{relation}}' },

@@ -1,4 +1,4 @@
-import { page, promql, type RuleGroup } from './rule.ts'
+import { arrived, page, promql, type RuleGroup } from './rule.ts'
 import { burns } from './slo.ts'
 
 /** Somebody is harmed now, or is about to be. */
@@ -52,11 +52,11 @@ export const pages: RuleGroup = {
       description: 'The oldest reply waits for {{ $value | humanizeDuration }} to be sent.',
     }),
     page('RatesDatabaseUnwritable', {
-      // A leader is made by writing its lease, and what it exports is read from the database.
+      // The relay holds a lease, which it has to write every few seconds.
       expr: promql`
         (
           count by (namespace) (rates_ingest_draining == 0)
-          unless on (namespace) max by (namespace) (last_over_time(rates_outbox_pending[1m]))
+          and on (namespace) sum by (namespace) (max_over_time(rates_ingest_stage_workers{stage="respond"}[1m])) == 0
         )
         or (
           sum by (namespace) (increase(rates_ingest_retries_total[2m])) > 0
@@ -68,24 +68,28 @@ export const pages: RuleGroup = {
         'Workers run, but none can hold a lease, or all that they try to store is tried again and nothing is committed. Batches wait in Kafka; nothing is lost.',
     }),
     page('RatesMetricsAbsent', {
-      expr: [absentOf('rates_ingest_draining', 'ingest'), absentOf('rates_api_uploads_in_progress', 'rates-api')].join(
-        '\nor ',
-      ),
+      expr: [
+        absentOf('rates_ingest_draining', 'ingest'),
+        absentOf('rates_api_uploads_in_progress', 'rates-api'),
+        unseenSystem(),
+      ].join('\nor '),
       for: '5m',
       summary: 'Nothing is seen of {{ $labels.component }}.',
       description:
-        'No process of {{ $labels.component }} is scraped. Either none runs, or Prometheus cannot reach them; no other alert tells of what cannot be seen.',
+        'No process exports the metrics of {{ $labels.component }}: either none runs, or it cannot be reached, or (system) the leading worker cannot see PostgreSQL and Kafka. No other alert tells of what cannot be seen.',
     }),
   ],
 }
 
-/** By a counter's new series, too: the first event makes it, and `increase` does not count what a series begins with. */
-export function arrived(counter: string, label: string): string {
+/**
+ * Workers run, one of them holds a lease, so PostgreSQL takes writes, and yet none exports what its leader alone knows.
+ */
+function unseenSystem(): string {
   return promql`
-    sum by (namespace, ${label}) (
-      increase(${counter}[15m]) > 0
-      or (${counter} > 0 unless ${counter} offset 15m)
-    )`
+    label_replace(
+      sum by (namespace) (rates_ingest_stage_workers{stage="respond"}) > 0
+      unless on (namespace) max by (namespace) (last_over_time(rates_ingest_backlog_rows[1m])),
+      "component", "system", "", "")`
 }
 
 /** Where it was within the last hour and is no more; or nowhere at all. */

@@ -55,3 +55,12 @@ export function promql(strings: TemplateStringsArray, ...values: (string | numbe
   const indent = Math.min(...indents)
   return lines.map((line) => line.slice(indent)).join('\n')
 }
+
+/** By a counter's new series, too: the first event makes it, and `increase` does not count what a series begins with. */
+export function arrived(counter: string, label: string): string {
+  return promql`
+    sum by (namespace, ${label}) (
+      increase(${counter}[15m]) > 0
+      or (${counter} > 0 unless ${counter} offset 15m)
+    )`
+}

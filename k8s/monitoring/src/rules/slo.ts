@@ -1,7 +1,7 @@
 import { promql, type RecordingRule, type RuleGroup } from './rule.ts'
 
 export interface Slo {
-  name: 'batch_deadline' | 'api_availability' | 'api_latency'
+  name: 'batch_deadline' | 'api_availability' | 'api_latency' | 'reply_delay'
   objective: number
   /** Events a second that missed, and all, over a window. */
   bad: (window: string, selector?: string) => string
@@ -10,6 +10,7 @@ export interface Slo {
 
 const REQUESTS = 'http_server_request_duration_seconds'
 const DEADLINE = 'rates_ingest_deadline_used_ratio'
+const REPLIES = 'rates_outbox_delay_seconds'
 const READS = 'http_route="/rates",http_request_method="GET"'
 
 const rate = (metric: string, labels: string, window: string, selector: string): string => {
@@ -17,7 +18,7 @@ const rate = (metric: string, labels: string, window: string, selector: string):
   return `sum by (namespace) (rate(${metric}${matchers === '' ? '' : `{${matchers}}`}[${window}]))`
 }
 
-/** Over 28 days. Prometheus 3 writes the bucket 1 as 1.0. */
+/** Over 28 days. Prometheus 3 writes the bucket 1 as 1.0, and 30 as 30.0. */
 export const SLOS: readonly Slo[] = [
   {
     name: 'batch_deadline',
@@ -39,6 +40,13 @@ export const SLOS: readonly Slo[] = [
     bad: (w, s = '') =>
       `(${rate(`${REQUESTS}_count`, READS, w, s)} - ${rate(`${REQUESTS}_bucket`, `${READS},le="0.1"`, w, s)})`,
     all: (w, s = '') => rate(`${REQUESTS}_count`, READS, w, s),
+  },
+  {
+    name: 'reply_delay',
+    objective: 0.999,
+    bad: (w, s = '') =>
+      `(${rate(`${REPLIES}_count`, '', w, s)} - ${rate(`${REPLIES}_bucket`, String.raw`le=~"30(\\.0)?"`, w, s)})`,
+    all: (w, s = '') => rate(`${REPLIES}_count`, '', w, s),
   },
 ]
 

@@ -1,5 +1,6 @@
 import { type Port } from '@rates/core/port-table'
 import pg from 'pg'
+import { connectionOptions } from '../database-address.ts'
 import { PackReader, READ_COLUMNS } from './pack-reader.ts'
 import { PackSums, type PackFault } from './pack-sums.ts'
 import { readCopy } from './read-copy.ts'
@@ -63,7 +64,7 @@ export async function verify(
   target: { id: string; dryRun: boolean } | 'all',
   options: VerifyOptions = {},
 ): Promise<Verification> {
-  const client = new pg.Client({ connectionString: databaseUrl, application_name: 'rates-verify', keepAlive: true })
+  const client = new pg.Client({ ...connectionOptions(databaseUrl), application_name: 'rates-verify', keepAlive: true })
   client.on('error', () => undefined) // whoever waits for an answer is told as well
   await client.connect()
   try {

@@ -13,11 +13,11 @@ export interface Outcome {
 
 /** An answer that asks to be asked again. */
 export class TryAgain extends Error {
-  constructor(
-    message: string,
-    readonly seconds: number,
-  ) {
+  readonly seconds: number
+
+  constructor(message: string, seconds: number) {
     super(message)
+    this.seconds = seconds
   }
 }
 

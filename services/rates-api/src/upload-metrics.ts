@@ -1,0 +1,43 @@
+import { Counter, Gauge, type Registry } from 'prom-client'
+import { Problem } from './problem.ts'
+
+/** `repeated`: it came before by the same key; `refused`: the caller's fault; `failed`: ours, or Kafka's. */
+type Outcome = 'accepted' | 'repeated' | 'refused' | 'failed'
+
+export type UploadMetrics = ReturnType<typeof uploadMetrics>
+
+export function uploadMetrics(registry: Registry) {
+  const registers = [registry]
+  const uploads = new Counter({
+    name: 'rates_api_uploads_total',
+    help: 'Uploads by their answer.',
+    labelNames: ['outcome'],
+    registers,
+  })
+  const bytes = new Counter({
+    name: 'rates_api_upload_bytes_total',
+    help: 'Bytes of uploads as they came.',
+    registers,
+  })
+  const going = new Gauge({ name: 'rates_api_uploads_in_progress', help: 'Uploads that are going on.', registers })
+  const count = (outcome: Outcome): void => uploads.inc({ outcome })
+  for (const outcome of ['accepted', 'repeated', 'refused', 'failed']) uploads.inc({ outcome }, 0)
+  return {
+    going,
+    answered: (repeated: boolean): void => count(repeated ? 'repeated' : 'accepted'),
+    threw: (error: unknown): void => count(error instanceof Problem && error.status < 500 ? 'refused' : 'failed'),
+    /** Counts what comes of one upload while it comes: for readBody(). */
+    received(): { bytes: number } {
+      let sum = 0
+      return {
+        get bytes() {
+          return sum
+        },
+        set bytes(now) {
+          bytes.inc(now - sum)
+          sum = now
+        },
+      }
+    },
+  }
+}

@@ -1,0 +1,219 @@
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import { describe, expect, it } from '@jest/globals'
+import { findJava } from '@rates/local/java'
+import { javaFlags } from '@rates/local/kafka'
+import { fetchKafka } from '@rates/local/kafka-jars'
+import { type OutgoingRecord } from '@rates/service/kafka'
+import { chunkRecords, csv, randomLines } from '@rates/testing/batches'
+import { type Line } from '@rates/testing/line'
+import { startMonitored, type Monitored } from './monitored.ts'
+
+/** Within this time both have to name the bottleneck. */
+const WITHIN_SECONDS = 120
+
+interface Scenario {
+  stage: string
+  cause: string
+  settings?: Record<string, string>
+  /** What makes the bottleneck, until the line is closed. */
+  make: (line: Line, worker: string) => Promise<void>
+  records: (line: Line) => Promise<(nth: number) => OutgoingRecord[]>
+}
+
+const lines = (rows: number): string[] => randomLines(rows, { seed: 1, month: '2030-05', sorted: false })
+
+/** Small batches, a record each. */
+const smallBatches = (line: Line) => {
+  const value = csv(lines(200))
+  return Promise.resolve((nth: number) => [
+    { topic: line.topics.batches, headers: { 'batch-id': `small-${nth}`, 'content-type': 'text/csv' }, value },
+  ])
+}
+
+/** Does something again and again until the line is closed. */
+function repeat(line: Line, step: () => Promise<void>): void {
+  let stopped = false
+  const loop = (async () => {
+    while (!stopped) await step()
+  })()
+  line.defer(async () => {
+    stopped = true
+    await loop
+  })
+}
+
+/** Holds a lock for most of the time, in bursts. */
+async function holdInBursts(line: Line, lock: string, heldMs: number, freeMs: number): Promise<void> {
+  const client = await line.pool.connect()
+  line.defer(() => Promise.resolve(client.release()))
+  repeat(line, async () => {
+    await client.query(`begin; ${lock}`)
+    await sleep(heldMs)
+    await client.query('commit')
+    await sleep(freeMs)
+  })
+}
+
+/** Kafka's own tool: the client library knows nothing of quotas. */
+async function limitFetching(line: Line, client: string, bytesPerSecond: number): Promise<void> {
+  const change = async (...config: string[]): Promise<void> => {
+    const entity = ['--entity-type', 'clients', '--entity-name', client]
+    const server = ['--bootstrap-server', line.brokers[0]!]
+    const jars = join(await fetchKafka(), '*')
+    const tool = ['-cp', jars, 'kafka.admin.ConfigCommand', ...server, '--alter', ...entity, ...config]
+    await promisify(execFile)((await findJava())!, [...javaFlags, ...tool])
+  }
+  await change('--add-config', `consumer_byte_rate=${bytesPerSecond}`)
+  line.defer(() => change('--delete-config', 'consumer_byte_rate'))
+}
+
+const scenarios: Record<string, Scenario> = {
+  'a session that locks the packs': {
+    stage: 'copy',
+    cause: 'db_lock',
+    make: (line) => holdInBursts(line, 'lock table price_packs in share mode', 3_000, 300),
+    records: smallBatches,
+  },
+  'a PostgreSQL that is slow to write': {
+    stage: 'copy',
+    cause: 'db',
+    make: async (line) => {
+      await line.pool.query(`
+        create function slow_disk() returns trigger language plpgsql as $$ begin perform pg_sleep(0.2); return null; end $$;
+        create trigger slow_disk after insert on price_packs for each statement execute function slow_disk()`)
+    },
+    records: smallBatches,
+  },
+  'a pool of one connection that something else holds': {
+    stage: 'copy',
+    cause: 'pool',
+    settings: { DATABASE_POOL: '1' },
+    // The lease's renewal waits for the lock, with the one connection.
+    make: (line) => holdInBursts(line, 'lock table leases in exclusive mode', 5_000, 300),
+    records: smallBatches,
+  },
+  'a broker that throttles the worker': {
+    stage: 'fetch',
+    cause: 'broker',
+    make: (line, worker) => limitFetching(line, worker, 50_000),
+    records: smallBatches,
+  },
+  'rows that take long to check': {
+    stage: 'validate',
+    cause: 'cpu',
+    make: () => Promise.resolve(),
+    // A dry run is checked and not stored: that leaves the parser.
+    async records(line) {
+      const cutting = { chunks: 1, contentType: 'application/x-ndjson', contentEncoding: 'zstd' } as const
+      const [chunk] = await chunkRecords(line.topics.bulk, { batchId: 'x' }, lines(20_000), cutting)
+      const { topic, headers, value } = chunk!
+      return (nth) => [{ topic, headers: { ...headers, 'batch-id': `dry-${nth}`, 'dry-run': 'true' }, value }]
+    },
+  },
+}
+
+/** Keeps records waiting in Kafka, so that it is never the sender that the worker waits for. */
+async function keepBusy(line: Line, records: Scenario['records']): Promise<void> {
+  const record = await records(line)
+  let sent = 0
+  repeat(line, async () => {
+    let waiting = 0n
+    for (const lane of ['batches', 'bulk'] as const) {
+      const progress = await line.admin.progress(line.groups[lane], line.topics[lane])
+      waiting += progress.reduce((sum, { high, committed, low }) => sum + high - (committed ?? low), 0n)
+    }
+    if (waiting < 100n) await line.send(Array.from({ length: 100 }, () => record(sent++)).flat())
+    else await sleep(100)
+  })
+}
+
+interface Named {
+  stage: string
+  cause: string
+}
+
+/** What Prometheus' recording rule names: one series, or none. */
+async function byRule({ query }: Monitored): Promise<Named | undefined> {
+  const found = await query('rates:bottleneck:info')
+  expect(found.length).toBeLessThanOrEqual(1)
+  const { stage, cause } = found[0]?.metric ?? {}
+  return found.length === 0 ? undefined : { stage: stage!, cause: cause! }
+}
+
+async function byPage({ url }: Monitored): Promise<Named | undefined> {
+  const answer = await fetch(`${url}/bottleneck`)
+  const { verdict } = (await answer.json()) as { verdict: Named | null }
+  return verdict === null ? undefined : { stage: verdict.stage, cause: verdict.cause }
+}
+
+/** After how many seconds each of the two named it rightly; what else they named before. */
+async function untilNamed(system: Monitored, right: Named): Promise<Record<'rule' | 'page', (string | number)[]>> {
+  const since = Date.now()
+  const said: Record<'rule' | 'page', (string | number)[]> = { rule: [], page: [] }
+  const wanted = `${right.stage} ${right.cause}`
+  const isNamed = (who: 'rule' | 'page'): boolean => said[who].at(-2) === wanted
+  while (!isNamed('rule') || !isNamed('page')) {
+    const seconds = Math.round((Date.now() - since) / 1000)
+    if (seconds > WITHIN_SECONDS) return said
+    for (const [who, ask] of [['rule', byRule] as const, ['page', byPage] as const]) {
+      const named = await ask(system)
+      const text = named ? `${named.stage} ${named.cause}` : 'none'
+      if (said[who].at(-2) !== text) said[who].push(text, seconds)
+    }
+    await sleep(1_000)
+  }
+  return said
+}
+
+async function check(scenario: Scenario): Promise<void> {
+  const { stage, cause, settings, make, records } = scenario
+  const system = await startMonitored({ workers: 1, partitions: 2, ...(settings && { settings }) })
+  const { line, workers } = system
+  try {
+    await make(line, workers[0]!.name)
+    await keepBusy(line, records)
+    const said = await untilNamed(system, { stage, cause })
+    const named = [said.rule.at(-2), said.page.at(-2)]
+    console.log(`${stage} ${cause}: ${JSON.stringify(said)}`)
+    expect({ named, said }).toMatchObject({ named: [`${stage} ${cause}`, `${stage} ${cause}`] })
+  } finally {
+    await line.close()
+  }
+}
+
+describe('the verdict, by the recording rule and on /bottleneck', () => {
+  // These wait nearly all of the time, so that they do not take each other's CPU.
+  const waiting = Object.entries(scenarios).filter(([, { cause }]) => cause !== 'cpu')
+  it.concurrent.each(waiting)('names %s', (_, scenario) => check(scenario), 240_000)
+
+  it.concurrent(
+    'names none where there is little to do',
+    async () => {
+      const system = await startMonitored({ workers: 1, partitions: 2 })
+      try {
+        const { line, query } = system
+        const record = await smallBatches(line)
+        let sent = 0
+        repeat(line, async () => {
+          await line.send(record(sent++))
+          await sleep(500)
+        })
+        for (const until = Date.now() + 75_000; Date.now() < until; await sleep(1_000)) {
+          expect(await byRule(system)).toBeUndefined()
+          expect(await byPage(system)).toBeUndefined()
+        }
+        // It was looked at, and had something to do.
+        const [score] = await query('sum(rates:stage_score:ratio_rate1m)')
+        expect(Number(score?.value[1])).toBeGreaterThan(0)
+      } finally {
+        await system.line.close()
+      }
+    },
+    240_000,
+  )
+
+  it('names rows that take long to check', () => check(scenarios['rows that take long to check']!), 240_000)
+})

@@ -1,0 +1,192 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { dashboards } from '@rates/monitoring/dashboards/all'
+import { queriesOf, queriesOfRules, substituted, type Asked } from '@rates/monitoring/queries'
+import { cancelBatch, requestRevert } from '@rates/service/produce-batch'
+import { chunkRecords, csv, testBatch } from '@rates/testing/batches'
+import { eventually } from '@rates/testing/eventually'
+import { familyOf, readExposition, type Family } from '@rates/testing/exposition'
+import { readPromql } from '@rates/testing/promql'
+import { type Line } from '@rates/testing/line'
+import { startMonitored, type Monitored } from './monitored.ts'
+
+const root = new URL('../../../', import.meta.url)
+const read = (path: string): string => readFileSync(new URL(path, root), 'utf8')
+
+/** What Prometheus adds to every series, on a cluster and here. */
+const TARGET_LABELS = ['job', 'instance', 'namespace', 'pod', 'container']
+/** Series of Prometheus' own, and of those who watch the cluster. */
+const OTHERS = /^(up|ALERTS|ALERTS_FOR_STATE|scrape_\w+|(kube|container|kubelet|prometheus)_\w+)$/
+
+function runbookQueries(): Asked[] {
+  const files = readdirSync(new URL('docs/runbooks/', root)).filter((file) => file.endsWith('.md'))
+  return files.flatMap((file) => {
+    const blocks = [...read(`docs/runbooks/${file}`).matchAll(/^ *```promql\n([^`]*)^ *```/gm)]
+    return blocks.map(([, text]) => ({ where: `runbook ${file}`, expr: substituted(text!.trim()) }))
+  })
+}
+
+const queries = [...dashboards.flatMap(queriesOf), ...queriesOfRules(), ...runbookQueries()]
+const recorded = new Set(queriesOfRules().flatMap(({ where }) => where.split(' › ')[1] ?? []))
+
+let system: Monitored
+const live = new Map<string, Family>()
+
+beforeAll(async () => {
+  system = await startMonitored({ workers: 2, settings: { COMPACT_AFTER_SECONDS: '0' } })
+  await useAll(system.line, system.url)
+  // Rules are evaluated every 15 to 60 s, and some use what others have recorded.
+  await eventually(async () => (await ruleStates()).every(({ lastEvaluation }) => isPast(lastEvaluation)), {
+    within: 150_000,
+    every: 1_000,
+    what: 'all rules being evaluated',
+  })
+  for (const url of system.management) readExposition(await (await fetch(`${url}/metrics`)).text(), live)
+}, 300_000)
+afterAll(() => system.line.close())
+
+const isPast = (time: string): boolean => !time.startsWith('0001-')
+
+interface RuleState {
+  name: string
+  health: string
+  lastError?: string
+  lastEvaluation: string
+}
+
+async function ruleStates(): Promise<RuleState[]> {
+  const answer = await fetch(`${system.prometheus}/api/v1/rules`)
+  const { data } = (await answer.json()) as { data: { groups: { rules: RuleState[] }[] } }
+  return data.groups.flatMap(({ rules }) => rules)
+}
+
+/** Whatever is counted happens once at least. */
+async function useAll(line: Line, url: string): Promise<void> {
+  const [good, bad, late, timely, reverted, cancelled, uploaded, large] = Array.from({ length: 8 }, (_, i) =>
+    testBatch(i === 7 ? 60_000 : 600),
+  ) as [...Parameters<typeof send>[0][]]
+  async function send(batch: { id: string; lines: string[] }, headers: Record<string, string> = {}): Promise<void> {
+    const all = { 'batch-id': batch.id, 'content-type': 'text/csv', ...headers }
+    await line.send([{ topic: line.topics.batches, headers: all, value: csv(batch.lines) }])
+  }
+  const inSeconds = (seconds: number): string => new Date(Date.now() + seconds * 1000).toISOString()
+  const chunks = await chunkRecords(line.topics.bulk, { batchId: large!.id }, large!.lines, { chunks: 12 })
+  await Promise.all([
+    send(good!),
+    send({ ...bad!, lines: [...bad!.lines, 'XXXXX,NLRTM,2030-01-01,5'] }),
+    send(late!, { deadline: inSeconds(-5) }),
+    send(timely!, { deadline: inSeconds(60) }),
+    send(reverted!),
+    line.send(
+      (await chunkRecords(line.topics.batches, { batchId: cancelled!.id }, cancelled!.lines, { chunks: 2 })).slice(1),
+    ),
+    line.send([{ topic: line.topics.batches, headers: { 'batch-id': 'not an id' }, value: csv(good!.lines) }]),
+    fetch(`${url}/batches?id=${uploaded!.id}`, {
+      method: 'POST',
+      headers: { 'content-type': 'text/csv' },
+      body: new Uint8Array(csv(uploaded!.lines)),
+    }).then((answer) => expect(answer.status).toBe(202)),
+    fetch(`${url}/rates?date_from=2021-01-01&date_to=2021-01-02&orig_code=CNSGH&dest_code=NLRTM`),
+    fetch(`${url}/nothing`),
+  ])
+  await line.reply(reverted!.id)
+  await requestRevert(line.producer, line.topics, { batchId: reverted!.id })
+  await cancelBatch(line.producer, line.topics, { batchId: cancelled!.id })
+  // A lost connection in the middle of a batch makes steps be tried again.
+  await line.send(chunks)
+  for (let i = 0; i < 20; i++) {
+    await line.pool.query(`select pg_terminate_backend(pid) from pg_stat_activity
+      where datname = current_database() and application_name like 'worker-%' and state <> 'idle'`)
+    await sleep(50)
+  }
+  for (const batch of [good, bad, late, timely, cancelled, uploaded, large]) await line.reply(batch!.id, 60_000)
+}
+
+describe('what is asked of a running system', () => {
+  it('is a lot, on dashboards, in rules and in runbooks', () => {
+    expect(queries.length).toBeGreaterThan(100)
+    for (const kind of ['runbook ', 'rates-page › ', 'Bottleneck › ']) {
+      expect(queries.filter(({ where }) => where.includes(kind)).length).toBeGreaterThan(5)
+    }
+  })
+
+  it('is answered, every query', async () => {
+    const faults: string[] = []
+    for (const { where, expr } of queries) {
+      await system.query(expr).catch((error: Error) => faults.push(`${where}: ${error.message}`))
+    }
+    expect(faults).toEqual([])
+  })
+
+  it('has rules without errors', async () => {
+    const wrong = (await ruleStates()).filter(({ health }) => health !== 'ok')
+    expect(wrong.map(({ name, health, lastError }) => ({ name, health, lastError }))).toEqual([])
+  })
+
+  it('is of metrics and labels that exist', async () => {
+    const faults = new Set<string>()
+    const labelsOf = async (metric: string): Promise<Set<string> | undefined> => {
+      if (OTHERS.test(metric)) return undefined
+      const family = live.get(familyOf(metric, live))
+      if (family) return new Set([...family.labels.keys(), ...TARGET_LABELS])
+      if (!recorded.has(metric)) return new Set()
+      const series = await system.query(metric)
+      // One that has no value now, such as the verdict where there is none, has no labels to compare.
+      return series.length === 0
+        ? undefined
+        : new Set([...series.flatMap((each) => Object.keys(each.metric)), ...TARGET_LABELS])
+    }
+    for (const { where, expr } of queries) {
+      const { selectors, grouped, made } = readPromql(expr)
+      const known = new Set([...TARGET_LABELS, ...made])
+      let isOpen = false
+      for (const { metric, matchers } of selectors) {
+        const labels = await labelsOf(metric)
+        if (labels === undefined) isOpen = true
+        else if (labels.size === 0) faults.add(`${where}: there is no metric ${metric}`)
+        else {
+          for (const label of labels) known.add(label)
+          const values = live.get(familyOf(metric, live))?.labels
+          for (const { label, operator, value } of matchers) {
+            if (!labels.has(label)) faults.add(`${where}: ${metric} has no label ${label}`)
+            else if (operator === '=' && values?.has(label) && !values.get(label)!.has(value)) {
+              faults.add(`${where}: ${metric} has no ${label}="${value}"`)
+            }
+          }
+        }
+      }
+      for (const label of grouped) {
+        if (!isOpen && !known.has(label)) faults.add(`${where}: nothing there has the label ${label}`)
+      }
+    }
+    expect([...faults]).toEqual([])
+  })
+})
+
+describe('docs/metrics.md', () => {
+  const rows = read('docs/metrics.md')
+    .split('\n')
+    .filter((line) => line.startsWith('| `'))
+    .map((line) => line.split(' | '))
+
+  it('has every metric that is exported, with its labels', () => {
+    const missing: string[] = []
+    for (const [name, { labels }] of live) {
+      if (/^(process|nodejs)_/.test(name) && !name.startsWith('nodejs_eventloop_')) continue // prom-client's own
+      const row = rows.find(([metric]) => metric!.includes(`\`${name}\``))
+      if (!row) missing.push(name)
+      else {
+        for (const label of labels.keys())
+          if (label !== 'le' && !row[1]!.includes(`\`${label}\``)) missing.push(`${name}{${label}}`)
+      }
+    }
+    expect(missing).toEqual([])
+  })
+
+  it('has no metric that is not exported', () => {
+    const told = rows.flatMap(([metric]) => [...metric!.matchAll(/`(\w+)`/g)].map(([, name]) => name!))
+    expect(told.length).toBeGreaterThan(30)
+    expect(told.filter((name) => !live.has(name))).toEqual([])
+  })
+})
