@@ -36,15 +36,17 @@ RUN node /tmp/prune.mjs embedded-postgres @embedded-postgres && rm package-lock.
 
 # The compiler is one of the development packages. Their install scripts are not run: one would fetch a second Node.
 FROM manifests AS build
+COPY services/ingest/package.json services/ingest/
+COPY services/rates-api/package.json services/rates-api/
 RUN npm ci --ignore-scripts --no-audit --no-fund --loglevel=error --cache /tmp/npm
 COPY .swcrc ./
 COPY libs libs
 COPY services services
 COPY db db
 COPY scripts scripts
-RUN npm run build --workspaces --silent
 # What runs servers on a laptop has no place in a cluster.
-RUN rm -r scripts/dist/bench scripts/dist/bench.js scripts/dist/commands/start.js scripts/dist/commands/reset.js scripts/dist/commands/kafka.js
+RUN npm run build --workspaces --silent \
+    && rm -r scripts/dist/bench scripts/dist/bench.js scripts/dist/commands/start.js scripts/dist/commands/reset.js scripts/dist/commands/kafka.js
 
 FROM node AS rates-api
 ENV NODE_ENV=production
@@ -94,7 +96,6 @@ COPY --from=build /app/libs/service/dist libs/service/dist
 COPY --from=build /app/db/dist db/dist
 COPY --from=build /app/scripts/dist scripts/dist
 COPY db/migrations db/migrations
-COPY db/demo db/demo
 ARG VERSION=dev
 ARG COMMIT=
 ENV BUILD_VERSION=${VERSION} BUILD_COMMIT=${COMMIT}
@@ -105,3 +106,28 @@ LABEL org.opencontainers.image.title="tools" \
 USER 1000:1000
 ENTRYPOINT ["node", "--disable-warning=TimeoutNegativeWarning"]
 CMD ["scripts/dist/rates.js", "--help"]
+
+# For `skaffold dev`: the sources and their compiler beside the program, which starts again when it has changed.
+FROM rates-api AS rates-api-development
+USER 0
+COPY .swcrc ./
+COPY --from=build /app/node_modules/@swc node_modules/@swc
+COPY libs libs
+COPY db db
+COPY services/rates-api services/rates-api
+COPY scripts/images/compile.mjs scripts/images/
+RUN chown -R 1000:1000 libs db services scripts
+USER 1000:1000
+ENTRYPOINT ["node", "--watch", "--max-semi-space-size=4", "--disable-warning=TimeoutNegativeWarning", "services/rates-api/dist/main.js"]
+
+FROM ingest AS ingest-development
+USER 0
+COPY .swcrc ./
+COPY --from=build /app/node_modules/@swc node_modules/@swc
+COPY libs libs
+COPY db db
+COPY services/ingest services/ingest
+COPY scripts/images/compile.mjs scripts/images/
+RUN chown -R 1000:1000 libs db services scripts
+USER 1000:1000
+ENTRYPOINT ["node", "--watch", "--max-semi-space-size=4", "--disable-warning=TimeoutNegativeWarning", "services/ingest/dist/main.js"]

@@ -22,9 +22,11 @@ securityContext:
     type: RuntimeDefault
 {{- end -}}
 
+{{/* Of the root, or of a dict with it as "root". */}}
 {{- define "rates.containerSecurity" -}}
+{{- $root := .root | default . -}}
 allowPrivilegeEscalation: false
-readOnlyRootFilesystem: true
+readOnlyRootFilesystem: {{ $root.Values.podSecurity.readOnlyRootFilesystem }}
 capabilities:
   drop: [ALL]
 {{- end -}}

@@ -18,7 +18,7 @@ used by the next connection. dict "root" $ "user" the database's user "kafka" tr
 {{- $values := .root.Values -}}
 - name: secrets
   projected:
-    defaultMode: 0440
+    defaultMode: 288 # 0440, which not every YAML reads as octal
     sources:
       - secret:
           name: {{ include "rates.databaseSecret" .root }}

@@ -6,7 +6,9 @@ export function metricsIn(expr: string): Set<string> {
   const withoutStrings = expr.replace(/"(?:[^"\\]|\\.)*"/g, '""')
   const names = withoutStrings.match(/\b(?:rates:[\w:]+|(?:rates|http|nodejs|process)_\w+)(?=\s*[[{),\s]|$)/g) ?? []
   const labels = /^http_(route|request_method|response_status_code)$/
-  return new Set(names.filter((name) => !labels.test(name)).map((name) => (isHistogram(name) ? name.replace(SUFFIXES, '') : name)))
+  return new Set(
+    names.filter((name) => !labels.test(name)).map((name) => (isHistogram(name) ? name.replace(SUFFIXES, '') : name)),
+  )
 }
 
 /** rates:hidden_batches:count is none, nor is a counter of counts. */

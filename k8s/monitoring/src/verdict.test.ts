@@ -41,9 +41,14 @@ describe('the page /bottleneck and Prometheus say the same', () => {
       const verdict = bottleneck(stageParts(new Map([['a', zero(seconds)]]), new Map([['a', seconds]])))
       if (!verdict) return []
       const { stage, cause, score } = verdict
-      return [{ ...(namespace === undefined ? {} : { namespace }), stage, cause, score: Math.round(score * 1000) / 1000 }]
+      return [
+        { ...(namespace === undefined ? {} : { namespace }), stage, cause, score: Math.round(score * 1000) / 1000 },
+      ]
     })
-    const expected = promql_expr_test[0]!.exp_samples.map(({ labels, value }) => ({ ...labelsOf(labels), score: value }))
+    const expected = promql_expr_test[0]!.exp_samples.map(({ labels, value }) => ({
+      ...labelsOf(labels),
+      score: value,
+    }))
     expect(verdicts).toEqual(expect.arrayContaining(expected))
     expect(verdicts).toHaveLength(expected.length)
   })

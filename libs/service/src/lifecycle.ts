@@ -40,15 +40,14 @@ export async function runUntilSignal(
   lifecycle: Lifecycle,
   options: { deadlineSeconds: number; onSignal?: () => void; failed?: Promise<never> },
 ): Promise<never> {
+  for (const signal of SIGNALS) process.off(signal, endBeforeStart)
   const failure = await new Promise<Error | undefined>((resolve) => {
     const signalled = (signal: NodeJS.Signals): void => {
       log.info({ signal }, 'stopping')
-      process.once('SIGTERM', () => process.exit(1))
-      process.once('SIGINT', () => process.exit(1))
+      for (const each of SIGNALS) process.on(each, () => process.exit(1))
       resolve(undefined)
     }
-    process.once('SIGTERM', signalled)
-    process.once('SIGINT', signalled)
+    for (const signal of SIGNALS) process.once(signal, signalled)
     options.failed?.catch((error: Error) => resolve(error))
   })
   if (failure) log.error({ err: failure }, 'failed')
@@ -69,8 +68,14 @@ export async function runUntilSignal(
   process.exit(code)
 }
 
+const SIGNALS = ['SIGTERM', 'SIGINT'] as const
+
+/** Nothing is in hand yet. The first process of a container does not hear of a signal unless it listens. */
+const endBeforeStart = (): never => process.exit(0)
+
 /** A service's main: settings that are wrong, or a start that fails, end it with code 1 and one message. */
 export function main(name: string, start: () => Promise<never>): void {
+  for (const signal of SIGNALS) process.on(signal, endBeforeStart)
   start().catch((error: Error) => {
     if (error.name === 'ConfigError') console.error(`${name}: ${error.message}`)
     else console.error(`${name} did not start:`, error)

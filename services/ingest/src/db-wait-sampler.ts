@@ -52,7 +52,8 @@ export class DbWaitSampler {
   private async look(): Promise<void> {
     // node-postgres knows it since the connection was made; its types do not.
     const { processID: pid } = (this.client ?? {}) as { processID?: number | null }
-    if (pid === undefined || pid === null) return
+    // Without a connection it waits for one, or for the next try.
+    if (pid === undefined || pid === null) return this.clock.sample(false)
     try {
       const { rows } = await this.pool.query<{ type: string; event: string }>({ name: 'look', text: LOOK, values: [pid] })
       const [wait] = rows
@@ -60,6 +61,7 @@ export class DbWaitSampler {
       this.samples.inc({ wait_event_type: wait.type, wait_event: wait.event })
       this.clock.sample(wait.type === 'Lock')
     } catch {
+      this.clock.sample(false)
       this.samples.inc({ wait_event_type: 'none', wait_event: 'look_failed' })
     }
   }

@@ -4,8 +4,9 @@ import { RecordAges } from './record-ages.ts'
 const partition = (no: number, committed: bigint | null, high: bigint) => ({ partition: no, low: 0n, high, committed })
 
 it('the age of the next unread record is known from when the ends of the partitions were seen', async () => {
-  let time = 1_000_000
-  const ages = new RecordAges({ offsetsAt: () => Promise.resolve(new Map([[0, 99n]])) }, 'topic', () => time)
+  let time = 1_000_000_000
+  const offsetsAt = (_: string, at: number) => Promise.resolve(new Map([[0, at < time - 100_000 ? 9n : 99n]]))
+  const ages = new RecordAges({ offsetsAt }, 'topic', () => time)
   const of = async (committed: bigint, high: bigint) => (await ages.of([partition(0, committed, high)])).get(0)
   expect(await of(5n, 5n)).toBe(0)
   time += 5_000
@@ -16,6 +17,8 @@ it('the age of the next unread record is known from when the ends of the partiti
   expect(await of(7n, 9n)).toBe(10)
   expect(await of(8n, 9n)).toBe(5)
   expect(await of(9n, 9n)).toBe(0)
+  time += 60_000 // another worker led meanwhile
+  expect(await of(9n, 10n)).toBeGreaterThan(60)
 })
 
 it('of records that were there before, Kafka is asked by time', async () => {

@@ -1,6 +1,8 @@
 import { type Admin, type PartitionProgress } from '@rates/service/kafka-admin'
 
 const FIRST_STEP_MILLISECONDS = 2_000
+/** Who has not looked for so long, begins anew. */
+const STALE_MILLISECONDS = 30_000
 /** Longer than this no topic keeps anything that a deadline could be about. */
 const LONGEST_MILLISECONDS = 30 * 24 * 3_600_000
 
@@ -13,6 +15,7 @@ const LONGEST_MILLISECONDS = 30 * 24 * 3_600_000
 export class RecordAges {
   /** By partition: its ends as they were seen, oldest first; offsets below `high` had come by `at`. */
   private readonly seen = new Map<number, { at: number; high: bigint }[]>()
+  private lookedAt = 0
   private readonly admin: Pick<Admin, 'offsetsAt'>
   private readonly topic: string
   private readonly now: () => number
@@ -26,11 +29,13 @@ export class RecordAges {
   /** @returns seconds by partition; 0: everything was read */
   async of(partitions: readonly PartitionProgress[]): Promise<Map<number, number>> {
     const now = this.now()
+    if (now - this.lookedAt > STALE_MILLISECONDS) this.seen.clear()
+    this.lookedAt = now
     const unknown: { partition: number; next: bigint }[] = []
     for (const { partition, low, high, committed } of partitions) {
       const next = committed ?? low
       const ends = this.seen.get(partition) ?? []
-      if (ends.length === 0 && next < high) unknown.push({ partition, next })
+      if (!this.seen.has(partition) && next < high) unknown.push({ partition, next })
       // What was read, or is as it was, need not be kept.
       while (ends.length > 0 && ends[0]!.high <= next) ends.shift()
       if (next < high && ends.at(-1)?.high !== high) ends.push({ at: now, high })

@@ -1,4 +1,5 @@
 import 'reflect-metadata'
+import { type Server as HttpServer } from 'node:http'
 import { Server, type AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Module, type DynamicModule } from '@nestjs/common'
@@ -61,7 +62,7 @@ export interface Parts {
 @Module({})
 class AppModule {
   static with(
-    { settings, log, registry, pool, ledger, producer, stopping, draining }: Parts,
+    { settings, log, registry, pool, ledger, producer, stopping }: Parts,
     filter: ProblemFilter,
   ): DynamicModule {
     const catalog = new Catalog(pool)
@@ -85,7 +86,6 @@ class AppModule {
       atOnce: settings.UPLOADS_AT_ONCE,
       replyTopics,
       signal: stopping,
-      draining,
       metrics: uploadMetrics(registry),
     }
     const catalogueSettings: CatalogueSettings = { pool, idleMs: uploadSettings.idleMs, signal: stopping }
@@ -135,10 +135,17 @@ const LAST_REQUESTS_MS = 250
 
 /**
  * Stops listening, answers what has come, closes. The HTTP server's own close() would at once cut the connections that
- * look idle, also those whose request is not read yet.
+ * look idle, also those whose request is not read yet. The last part of the time is for uploads that did not get
+ * through: `abort` cancels their batches; then connections are cut whose callers do not take their answers.
  */
-export async function closeGently(app: NestFastifyApplication): Promise<void> {
-  Server.prototype.close.call(app.getHttpServer())
-  await sleep(LAST_REQUESTS_MS)
-  await app.close()
+export async function closeGently(app: NestFastifyApplication, seconds: number, abort: () => void): Promise<void> {
+  const server = app.getHttpServer() as HttpServer
+  const timers = [setTimeout(abort, seconds * 700), setTimeout(() => server.closeAllConnections(), seconds * 900)]
+  try {
+    Server.prototype.close.call(server)
+    await sleep(LAST_REQUESTS_MS)
+    await app.close()
+  } finally {
+    timers.forEach(clearTimeout)
+  }
 }

@@ -40,9 +40,17 @@ export function httpAdapter({ registry, filter, draining, onRoute }: HttpOptions
     BODY_TYPES,
     (_request: unknown, body: IncomingMessage, done: (e: null, b: IncomingMessage) => void) => done(null, body),
   )
-  fastify.addHook('onRequest', (request, reply, done) => {
+  const askToLeave = (reply: FastifyReply): void => {
     if (draining()) void reply.header('connection', 'close')
+  }
+  fastify.addHook('onRequest', (request, reply, done) => {
+    askToLeave(reply)
     done(request.url.length > MAX_URL_LENGTH ? new Problem(414, `longer than ${MAX_URL_LENGTH} characters`) : undefined)
+  })
+  // Once more when the answer goes out: a long upload may have begun before the end.
+  fastify.addHook('onSend', (_request, reply, _payload, done) => {
+    askToLeave(reply)
+    done()
   })
   const durations = httpDurations(registry)
   fastify.addHook('onResponse', (request, reply, done) => {

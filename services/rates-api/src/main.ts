@@ -67,10 +67,7 @@ main('rates-api', async () => {
   })
   lifecycle.defer('the HTTP server', async () => {
     await sleep(settings.DRAIN_DELAY_SECONDS * 1000)
-    // The last part of the time is for the uploads that did not get through: their batches are cancelled.
-    const timer = setTimeout(() => uploads.abort(stopping()), settings.DRAIN_SECONDS * 800)
-    await closeGently(app)
-    clearTimeout(timer)
+    await closeGently(app, settings.DRAIN_SECONDS, () => uploads.abort(stopping()))
   })
   const port = await listen(app, settings.HOST, settings.PORT)
   log.info({ port, managementPort: management.port }, 'listening')

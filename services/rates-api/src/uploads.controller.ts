@@ -20,7 +20,6 @@ export interface UploadSettings {
   replyTopics: readonly string[]
   /** Aborted when the process cannot wait for uploads any longer. */
   signal: AbortSignal
-  draining: () => boolean
   metrics: UploadMetrics
 }
 export const UPLOAD_SETTINGS = Symbol('upload settings')
@@ -108,9 +107,10 @@ export class UploadsController {
     },
   })
   async upload(@Req() request: FastifyRequest, @Res() reply: FastifyReply, @Query() query: unknown): Promise<void> {
-    const { draining, atOnce, metrics } = this.#settings
+    const { signal, atOnce, metrics } = this.#settings
     try {
-      if (draining()) throw stopping()
+      // Until then what comes is taken: a stop is told to callers by the end of their connection, not by a refusal.
+      if (signal.aborted) throw stopping()
       if (this.#going >= atOnce) {
         throw new Problem(503, `${atOnce} uploads are going on already.`, { headers: { 'retry-after': '2' } })
       }

@@ -18,6 +18,7 @@ const resourceModules = [
     folder: 'example/prometheus-operator-crd',
   },
   { module: 'github.com/kedacore/keda/v2@v2.21.0', folder: 'config/crd/bases' },
+  { module: 'sigs.k8s.io/gateway-api@v1.4.0', folder: 'config/crd/standard' },
 ]
 
 const run = promisify(execFile)

@@ -13,15 +13,15 @@ const DUMP = 'rates-dump'
 let installed: Installation
 afterAll(() => installed?.close(), 200_000)
 
-const QUERY = 'date_from=2026-01-01&date_to=2026-01-31&orig_code=CNSGH&dest_code=NLRTM'
+const QUERY = 'date_from=2026-07-01&date_to=2026-07-31&orig_code=CNTAO&dest_code=DEHAM'
 
 describe('installing into an empty namespace', () => {
   it('answers, with the prices of a dump', async () => {
     installed = await install(NAMESPACE, {
       set: ['import.enabled=true', `import.configMap.name=${DUMP}`],
-      async before() {
-        const args = ['create', 'configmap', DUMP, '-n', NAMESPACE, '--from-file=rates.sql=/dev/stdin']
-        await kubectl(args, { input: await demoDump(5_000) })
+      async before({ core }) {
+        const body = { metadata: { name: DUMP }, data: { 'rates.sql': await demoDump(5_000) } }
+        await core.createNamespacedConfigMap({ namespace: NAMESPACE, body })
       },
     })
     const { startedAt } = installed

@@ -31,7 +31,7 @@ export interface InstallOptions {
   set?: readonly string[]
   chart?: string
   /** What has to be in the namespace. */
-  before?: () => Promise<void>
+  before?: (kube: Kube) => Promise<void>
 }
 
 export const chartOf = (name: 'rates' | 'rates-dev'): string => path.join(root, 'charts', name)
@@ -57,7 +57,7 @@ export async function install(namespace: string, options: InstallOptions = {}): 
   const given = (more: readonly string[]): string[] => [...values, ...more].flatMap((each) => ['--set', each])
 
   await freshNamespace(namespace)
-  await options.before?.()
+  await options.before?.(kube)
   const startedAt = Date.now()
   await helm([
     ...['install', DEV_RELEASE, chartOf('rates-dev'), '-n', namespace],

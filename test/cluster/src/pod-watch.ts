@@ -1,9 +1,8 @@
 import { createWriteStream, mkdirSync } from 'node:fs'
 import path from 'node:path'
-import { Writable } from 'node:stream'
-import { finished } from 'node:stream/promises'
-import { Log, makeInformer, type V1Pod } from '@kubernetes/client-node'
+import { makeInformer, type V1Pod } from '@kubernetes/client-node'
 import { type Kube } from './kube.ts'
+import { followLog } from './pod-log.ts'
 
 /** What was seen of a pod; times are milliseconds since 1970. */
 export interface PodStory {
@@ -34,7 +33,7 @@ export interface PodWatch {
 export async function watchPods(kube: Kube, namespace: string, instance: string, folder: string): Promise<PodWatch> {
   mkdirSync(folder, { recursive: true })
   const pods = new Map<string, PodStory>()
-  const following = new Map<string, AbortController>()
+  const following = new Map<string, () => void>()
   const labelSelector = `app.kubernetes.io/instance=${instance}`
   const list = () => kube.core.listNamespacedPod({ namespace, labelSelector })
   const informer = makeInformer(kube.config, `/api/v1/namespaces/${namespace}/pods`, list, labelSelector)
@@ -43,18 +42,19 @@ export async function watchPods(kube: Kube, namespace: string, instance: string,
   const follow = (story: PodStory, container: string, restarts: number): void => {
     const key = `${story.name}-${restarts}`
     if (following.has(key)) return
-    following.set(key, new AbortController()) // the real one comes with the answer
+    following.set(key, () => undefined) // what stops it comes with the answer
     const file = createWriteStream(path.join(folder, `${key}.log`))
-    const log = lines((line) => {
-      file.write(`${line}\n`)
-      noteLine(story, line)
-    })
-    void finished(log)
-      .catch(() => undefined)
-      .finally(() => file.end())
-    new Log(kube.config).log(namespace, story.name, container, log, { follow: true }).then(
-      (controller) => following.set(key, controller),
-      () => following.delete(key), // not there yet: the pod's next change tries again
+    const line = (text: string): void => {
+      file.write(`${text}\n`)
+      noteLine(story, text)
+    }
+    const end = (failed: boolean): void => {
+      file.end()
+      if (failed) following.delete(key) // not there yet: the pod's next change tries again
+    }
+    followLog(kube, { namespace, name: story.name, container }, { line, end }).then(
+      (stop) => following.set(key, stop),
+      () => end(true),
     )
   }
 
@@ -82,7 +82,7 @@ export async function watchPods(kube: Kube, namespace: string, instance: string,
     async stop() {
       stopped = true
       await informer.stop()
-      for (const controller of following.values()) controller.abort()
+      for (const stop of following.values()) stop()
     },
   }
 }
@@ -92,25 +92,28 @@ function storyOf(pod: V1Pod): PodStory {
   return {
     name: name!,
     component: labels?.['app.kubernetes.io/component'] ?? '',
-    created: creationTimestamp!.getTime(),
+    created: timeOf(creationTimestamp!),
     restarts: 0,
   }
 }
+
+/** In lists the client makes dates of them; in what a watch tells they are still text. */
+const timeOf = (date: Date | string): number => new Date(date).getTime()
 
 function note(story: PodStory, pod: V1Pod): void {
   const { metadata, status } = pod
   if (metadata?.deletionTimestamp !== undefined) {
     // The API server writes the end of the grace period.
-    story.deleted ??= metadata.deletionTimestamp.getTime() - (metadata.deletionGracePeriodSeconds ?? 0) * 1000
+    story.deleted ??= timeOf(metadata.deletionTimestamp) - (metadata.deletionGracePeriodSeconds ?? 0) * 1000
   }
   const ready = status?.conditions?.find(({ type }) => type === 'Ready')
-  if (ready?.status === 'True') story.ready ??= ready.lastTransitionTime?.getTime() ?? Date.now()
+  if (ready?.status === 'True') story.ready ??= timeOf(ready.lastTransitionTime ?? new Date())
   const container = status?.containerStatuses?.find(({ name }) => name === pod.spec!.containers[0]!.name)
   if (!container) return
   story.restarts = Math.max(story.restarts, container.restartCount)
   const { terminated } = container.state ?? {}
   if (terminated?.finishedAt === undefined) return
-  story.ended = new Date(terminated.finishedAt).getTime()
+  story.ended = timeOf(terminated.finishedAt)
   story.exitCode = terminated.exitCode
 }
 
@@ -124,20 +127,4 @@ function noteLine(story: PodStory, line: string): void {
   } catch {
     // Not one of ours.
   }
-}
-
-function lines(take: (line: string) => void): Writable {
-  let rest = ''
-  return new Writable({
-    write(piece: Buffer, _, done) {
-      const parts = (rest + piece.toString()).split('\n')
-      rest = parts.pop()!
-      parts.forEach(take)
-      done()
-    },
-    final(done) {
-      if (rest !== '') take(rest)
-      done()
-    },
-  })
 }

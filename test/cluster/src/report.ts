@@ -135,17 +135,20 @@ export async function saveResults(results: RolloutResults, folder: string): Prom
 
 /** Fills docs/rollouts.md and draws its plot. */
 export async function writeReport(results: RolloutResults): Promise<void> {
-  const document = path.join(root, 'docs', 'rollouts.md')
-  const blocks = new Map([
-    ['place', results.place],
-    ['load', results.load],
-    ...[eventsTable(results.figures), totalsTable(results), podsTable(results.drains, results.pods)].map(
-      (table) => [table.title.toLowerCase().replaceAll(' ', '-'), asMarkdown({ ...table, title: '' })] as const,
-    ),
-  ])
-  await writeFile(document, fillBlocks(await readFile(document, 'utf8'), blocks))
+  const tables = [eventsTable(results.figures), totalsTable(results), podsTable(results.drains, results.pods)]
+  await fillReport(tables, { place: results.place, load: results.load })
   const folder = path.join(root, 'docs', 'plots')
   await mkdir(folder, { recursive: true })
   const phases = results.figures.map(({ phase }) => phase)
   await writeFile(path.join(folder, 'rollouts.svg'), plot(results.reads, phases))
+}
+
+/** Puts tables and sentences into their places of docs/rollouts.md. */
+export async function fillReport(tables: readonly Table[], sentences: Record<string, string> = {}): Promise<void> {
+  const document = path.join(root, 'docs', 'rollouts.md')
+  const blocks = new Map(Object.entries(sentences))
+  for (const table of tables) {
+    blocks.set(table.title.toLowerCase().replaceAll(' ', '-'), asMarkdown({ ...table, title: '' }))
+  }
+  await writeFile(document, fillBlocks(await readFile(document, 'utf8'), blocks))
 }

@@ -21,7 +21,7 @@ import { asText } from '@rates/scripts/bench/table'
 // outside the cluster at a constant rate. The last tests judge what became of them.
 
 const NAMESPACE = 'rates-e2e-rollouts'
-const QUIET_SECONDS = 60
+const QUIET_SECONDS = Number(process.env['CLUSTER_QUIET_SECONDS'] ?? 60)
 
 let installed: Installation
 let line: Line

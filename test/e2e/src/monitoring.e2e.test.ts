@@ -1,15 +1,12 @@
 import { readdirSync, readFileSync } from 'node:fs'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { dashboards } from '@rates/monitoring/dashboards/all'
 import { queriesOf, queriesOfRules, substituted, type Asked } from '@rates/monitoring/queries'
-import { cancelBatch, requestRevert } from '@rates/service/produce-batch'
-import { chunkRecords, csv, testBatch } from '@rates/testing/batches'
 import { eventually } from '@rates/testing/eventually'
 import { familyOf, readExposition, type Family } from '@rates/testing/exposition'
 import { readPromql } from '@rates/testing/promql'
-import { type Line } from '@rates/testing/line'
 import { startMonitored, type Monitored } from './monitored.ts'
+import { leaveOpen, useAll } from './use-all.ts'
 
 const root = new URL('../../../', import.meta.url)
 const read = (path: string): string => readFileSync(new URL(path, root), 'utf8')
@@ -19,15 +16,29 @@ const TARGET_LABELS = ['job', 'instance', 'namespace', 'pod', 'container']
 /** Series of Prometheus' own, and of those who watch the cluster. */
 const OTHERS = /^(up|ALERTS|ALERTS_FOR_STATE|scrape_\w+|(kube|container|kubelet|prometheus)_\w+)$/
 
+/** In running text and in blocks: whatever names a metric and is no command and no SQL. */
 function runbookQueries(): Asked[] {
   const files = readdirSync(new URL('docs/runbooks/', root)).filter((file) => file.endsWith('.md'))
   return files.flatMap((file) => {
-    const blocks = [...read(`docs/runbooks/${file}`).matchAll(/^ *```promql\n([^`]*)^ *```/gm)]
-    return blocks.map(([, text]) => ({ where: `runbook ${file}`, expr: substituted(text!.trim()) }))
+    const text = read(`docs/runbooks/${file}`)
+    const blocks = [...text.matchAll(/^ *```promql\n([^`]*)^ *```/gm), ...text.matchAll(/(?<!`)`([^`\n]+)`(?!`)/g)]
+    return blocks
+      .map(([, code]) => code!.trim())
+      .filter((code) => /(^|[^\w./-])(rates|http_server|nodejs|process)[_:][\w:]+/.test(code))
+      .filter((code) => !/^(npx|npm|kubectl|curl|select|update|delete|insert|rates) /.test(code))
+      .map((code) => ({ where: `runbook ${file}`, expr: substituted(code) }))
   })
 }
 
 const queries = [...dashboards.flatMap(queriesOf), ...queriesOfRules(), ...runbookQueries()]
+if (process.env['MUTATE'])
+  queries.push(
+    {
+      where: 'mutant',
+      expr: 'sum by (nope) (rates_ingest_rows_total{stge="copy",stage="kopy"}) + rates_ingest_nothing_total',
+    },
+    { where: 'mutant 2', expr: 'sum(rate(up))' },
+  )
 const recorded = new Set(queriesOfRules().flatMap(({ where }) => where.split(' › ')[1] ?? []))
 
 let system: Monitored
@@ -42,7 +53,14 @@ beforeAll(async () => {
     every: 1_000,
     what: 'all rules being evaluated',
   })
-  for (const url of system.management) readExposition(await (await fetch(`${url}/metrics`)).text(), live)
+  await leaveOpen(system.line)
+  await eventually(
+    async () => {
+      for (const url of system.management) readExposition(await (await fetch(`${url}/metrics`)).text(), live)
+      return live.has('rates_ingest_deadline_slack_seconds')
+    },
+    { within: 30_000, every: 1_000, what: 'the slack of the open batch being exported' },
+  )
 }, 300_000)
 afterAll(() => system.line.close())
 
@@ -61,53 +79,11 @@ async function ruleStates(): Promise<RuleState[]> {
   return data.groups.flatMap(({ rules }) => rules)
 }
 
-/** Whatever is counted happens once at least. */
-async function useAll(line: Line, url: string): Promise<void> {
-  const [good, bad, late, timely, reverted, cancelled, uploaded, large] = Array.from({ length: 8 }, (_, i) =>
-    testBatch(i === 7 ? 60_000 : 600),
-  ) as [...Parameters<typeof send>[0][]]
-  async function send(batch: { id: string; lines: string[] }, headers: Record<string, string> = {}): Promise<void> {
-    const all = { 'batch-id': batch.id, 'content-type': 'text/csv', ...headers }
-    await line.send([{ topic: line.topics.batches, headers: all, value: csv(batch.lines) }])
-  }
-  const inSeconds = (seconds: number): string => new Date(Date.now() + seconds * 1000).toISOString()
-  const chunks = await chunkRecords(line.topics.bulk, { batchId: large!.id }, large!.lines, { chunks: 12 })
-  await Promise.all([
-    send(good!),
-    send({ ...bad!, lines: [...bad!.lines, 'XXXXX,NLRTM,2030-01-01,5'] }),
-    send(late!, { deadline: inSeconds(-5) }),
-    send(timely!, { deadline: inSeconds(60) }),
-    send(reverted!),
-    line.send(
-      (await chunkRecords(line.topics.batches, { batchId: cancelled!.id }, cancelled!.lines, { chunks: 2 })).slice(1),
-    ),
-    line.send([{ topic: line.topics.batches, headers: { 'batch-id': 'not an id' }, value: csv(good!.lines) }]),
-    fetch(`${url}/batches?id=${uploaded!.id}`, {
-      method: 'POST',
-      headers: { 'content-type': 'text/csv' },
-      body: new Uint8Array(csv(uploaded!.lines)),
-    }).then((answer) => expect(answer.status).toBe(202)),
-    fetch(`${url}/rates?date_from=2021-01-01&date_to=2021-01-02&orig_code=CNSGH&dest_code=NLRTM`),
-    fetch(`${url}/nothing`),
-  ])
-  await line.reply(reverted!.id)
-  await requestRevert(line.producer, line.topics, { batchId: reverted!.id })
-  await cancelBatch(line.producer, line.topics, { batchId: cancelled!.id })
-  // A lost connection in the middle of a batch makes steps be tried again.
-  await line.send(chunks)
-  for (let i = 0; i < 20; i++) {
-    await line.pool.query(`select pg_terminate_backend(pid) from pg_stat_activity
-      where datname = current_database() and application_name like 'worker-%' and state <> 'idle'`)
-    await sleep(50)
-  }
-  for (const batch of [good, bad, late, timely, cancelled, uploaded, large]) await line.reply(batch!.id, 60_000)
-}
-
 describe('what is asked of a running system', () => {
   it('is a lot, on dashboards, in rules and in runbooks', () => {
     expect(queries.length).toBeGreaterThan(100)
-    for (const kind of ['runbook ', 'rates-page › ', 'Bottleneck › ']) {
-      expect(queries.filter(({ where }) => where.includes(kind)).length).toBeGreaterThan(5)
+    for (const kind of ['runbook ', 'rates-page › ', `${dashboards[0]!.title} › `]) {
+      expect(queries.filter(({ where }) => where.startsWith(kind)).length).toBeGreaterThan(5)
     }
   })
 

@@ -34,8 +34,8 @@ export const flowRow = {
       width: 8,
     }),
     graph({
-      title: 'Waiting rows and drain time',
-      description: 'If the drain time grows, more comes than workers can do.',
+      title: 'Drain time',
+      description: 'When all that waits is done, at the present rate. If it grows, more comes than workers can do.',
       unit: 's',
       queries: [{ expr: `max(rates:ingest_drain:seconds{${NAMESPACE}})`, legend: 'drain time' }],
       width: 6,

@@ -131,6 +131,17 @@ const STAGES: Readonly<Record<string, string>> = {
   respond: 'Sends replies from the outbox; one worker at a time is the relay, of the others this is idle.',
 }
 
+/** What is the stage's own is coloured, what is not is grey. */
+const STATES = {
+  busy: '#56a64b',
+  'waits for db': '#ff9830',
+  'waits for db_lock': '#e02f44',
+  'waits for pool': '#a352cc',
+  'waits for broker': '#3274d9',
+  'waits for downstream': '#c7c7c7',
+  idle: '#ececec',
+}
+
 const budgetRow = {
   title: 'What workers do with their time, stage by stage',
   panels: [
@@ -143,6 +154,7 @@ const budgetRow = {
         width: 8,
         height: 6,
         stacked: true,
+        palette: STATES,
       }),
     ),
     graph({

@@ -47,6 +47,8 @@ export interface GraphSpec extends PanelSpec {
   max?: number
   /** Draw the colours' borders as dashed lines. */
   lines?: boolean
+  /** Colours of series by their legend; others get Grafana's own. */
+  palette?: Readonly<Record<string, string>>
 }
 
 export interface StatSpec extends PanelSpec {
@@ -92,6 +94,8 @@ export function graph(spec: GraphSpec): TimeSeriesBuilder {
   if (spec.stacked) panel.stacking(new StackingConfigBuilder().mode(StackingMode.Normal).group('A'))
   if (spec.max !== undefined) panel.max(spec.max)
   if (spec.colours) panel.thresholds(thresholds(spec.colours))
+  for (const [name, fixedColor] of Object.entries(spec.palette ?? {}))
+    panel.overrideByName(name, [{ id: 'color', value: { mode: 'fixed', fixedColor } }])
   if (spec.lines) panel.thresholdsStyle(new GraphThresholdsStyleConfigBuilder().mode(GraphThresholdsStyleMode.Dashed))
   return panel
 }

@@ -3,8 +3,8 @@ import { dashboard, NAMESPACE, PROCESS } from './build.ts'
 import { graph, stat } from './panel.ts'
 
 const REQUESTS = 'http_server_request_duration_seconds'
-const increase = (by: string, metric: string): string =>
-  `sum by (${by}) (increase(${metric}{${NAMESPACE}}[$__rate_interval]))`
+const increase = (by: string, metric: string, labels = ''): string =>
+  `sum by (${by}) (increase(${metric}{${labels}${NAMESPACE}}[$__rate_interval]))`
 
 const processes = {
   title: 'Processes',
@@ -85,7 +85,7 @@ const drains = {
         'Chunks that came again ("same": after a worker died with them in hand, say), and steps tried again.',
       unit: 'short',
       queries: [
-        { expr: increase('relation', 'rates_ingest_chunks_total'), legend: 'chunks: {{relation}}' },
+        { expr: increase('relation', 'rates_ingest_chunks_total', 'relation!="new",'), legend: 'chunks: {{relation}}' },
         { expr: increase('reason', 'rates_ingest_retries_total'), legend: 'again: {{reason}}' },
       ],
       width: 6,
@@ -104,10 +104,6 @@ const meanwhile = {
         {
           expr: `sum by (http_response_status_code) (rate(${REQUESTS}_count{http_response_status_code=~"5..",${NAMESPACE}}[$__rate_interval]))`,
           legend: '{{http_response_status_code}}',
-        },
-        {
-          expr: `sum(rate(${REQUESTS}_count{${NAMESPACE}}[$__rate_interval]))`,
-          legend: 'all requests',
         },
       ],
       width: 6,
