@@ -4,7 +4,7 @@ import pg from 'pg'
 export type Part = 'ingest' | 'api' | 'reader'
 
 /** What a part may do with a table or view. Services may read all of them, so that wait.ts can see its grants. */
-const NEEDS: Readonly<Record<string, Partial<Record<Part, string>>>> = {
+export const NEEDS: Readonly<Record<string, Partial<Record<Part, string>>>> = {
   rates_migrations: { ingest: 'select', api: 'select' },
   regions: { ingest: 'select', api: 'select, insert, update', reader: 'select' },
   ports: { ingest: 'select', api: 'select, insert, update', reader: 'select' },
@@ -12,15 +12,16 @@ const NEEDS: Readonly<Record<string, Partial<Record<Part, string>>>> = {
   batches: { ingest: 'select, insert, update, delete', api: 'select, insert, update' },
   batch_chunks: { ingest: 'select, insert, update, delete', api: 'select' },
   record_attempts: { ingest: 'select, insert, update, delete', api: 'select' },
-  uploads: { ingest: 'select, insert, update, delete', api: 'select, insert, update, delete' },
+  uploads: { ingest: 'select, delete', api: 'select, insert, update, delete' },
   hidden_batches: { ingest: 'select, insert, delete', api: 'select, insert, delete' },
   // To revert a batch is to take it out of merged packs: these are replaced.
   price_packs: { ingest: 'select, insert, update, delete', api: 'select, insert, update, delete' },
   prices: { ingest: 'select', api: 'select', reader: 'select' },
-  outbox: { ingest: 'select, insert, update, delete', api: 'select, insert, update' },
+  outbox: { ingest: 'select, insert, update, delete', api: 'select, insert' },
   leases: { ingest: 'select, insert, update, delete', api: 'select' },
   workers: { ingest: 'select, insert, update, delete', api: 'select' },
   worker_stages: { ingest: 'select, insert, update, delete', api: 'select' },
+  backlog: { ingest: 'select, insert, update', api: 'select' },
 }
 
 /** What services read: whoever may not has not got its grants yet. */

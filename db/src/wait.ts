@@ -23,9 +23,10 @@ async function whatIsMissing(url: string): Promise<string | undefined> {
     const pending = await pendingMigrations(url)
     if (pending.length > 0) return `migrations: ${pending.join(', ')}`
     const unreadable = await tablesThatMayNotBeRead(url)
-    return unreadable.length > 0 ? `grants on ${unreadable.join(', ')}` : undefined
+    return unreadable.length > 0 ? `the grants of its role on ${unreadable.join(', ')}` : undefined
   } catch (error) {
     if (error instanceof MigrationChanged) throw error // no waiting mends it
+    if ((error as { code?: string }).code === '42501') return 'the grants of its role'
     return `PostgreSQL: ${messageOf(error)}`
   }
 }

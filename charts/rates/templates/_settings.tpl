@@ -52,7 +52,7 @@ REPLY_TOPICS: {{ join "," . | quote }}
 PORT: '8080'
 MANAGEMENT_PORT: '8081'
 DRAIN_DELAY_SECONDS: {{ $api.drain.delaySeconds | quote }}
-DRAIN_SECONDS: {{ add $api.drain.delaySeconds $api.drain.seconds | quote }}
+DRAIN_SECONDS: {{ $api.drain.seconds | quote }}
 UPLOAD_MAX_BYTES: {{ int64 $api.settings.uploadMaxBytes | quote }}
 UPLOAD_IDLE_SECONDS: {{ $api.settings.uploadIdleSeconds | quote }}
 UPLOADS_AT_ONCE: {{ $api.settings.uploadsAtOnce | quote }}

@@ -6,14 +6,14 @@ import { substituted, targetsOf } from './queries.ts'
 
 /**
  * Draws a dashboard, or some of its rows, by what a Prometheus has, as SVG:
- * node k8s/monitoring/src/draw.ts --dashboard rates-bottleneck --rows Verdict --minutes 30 > dashboard.svg
+ * node k8s/monitoring/src/draw.ts --dashboard rates-bottleneck --row Verdict --minutes 30 > dashboard.svg
  */
 const { values: given } = parseArgs({
   options: {
     prometheus: { type: 'string', default: 'http://127.0.0.1:9090' },
     dashboard: { type: 'string', default: 'rates-bottleneck' },
-    /** Titles of rows, comma separated; all of them without it. */
-    rows: { type: 'string' },
+    /** The beginning of a row's title, as often as one likes; all rows without it. */
+    row: { type: 'string', multiple: true },
     minutes: { type: 'string', default: '30' },
     /** Until when, in seconds since 1970. */
     until: { type: 'string' },
@@ -48,7 +48,6 @@ async function ask(expr: string, instant: boolean, legend: string): Promise<Seri
 
 const dashboard = dashboards.find(({ uid }) => uid === given.dashboard)
 if (!dashboard) throw new Error(`there is no ${given.dashboard}: ${dashboards.map(({ uid }) => uid).join(', ')}`)
-const wanted = given.rows?.split(',')
 const drawn: string[] = []
 let shown = false
 let y = 0
@@ -56,7 +55,7 @@ let rowY = 0
 let bottom = 0
 for (const panel of dashboard.panels ?? []) {
   if (panel.type === 'row') {
-    shown = wanted?.includes(panel.title ?? '') ?? true
+    shown = given.row?.some((begin) => panel.title?.startsWith(begin)) ?? true
     rowY = panel.gridPos!.y
     if (shown) drawn.push(`<text x="4" y="${(y = bottom) + 20}" font-size="15" font-weight="600">${panel.title}</text>`)
   } else if (shown) {

@@ -96,9 +96,10 @@ function graph(series: Series[], options: Options, box: Box, from: number, to: n
     const y = py(value!)
     return `<line x1="${plot.x}" x2="${plot.x + plot.width}" y1="${y}" y2="${y}" stroke="${stroke}" stroke-dasharray="5 4"/>`
   })
+  const step = Math.min(...series.flatMap(({ points }) => points.slice(1).map(([at], i) => at - points[i]![0])))
   const drawn = stacked.map(({ name, points, base }, i) =>
     base === undefined
-      ? gaps(points)
+      ? gaps(points, step)
           .map((part) => `<polyline points="${line(part)}" fill="none" stroke="${color(name, i)}" stroke-width="1.5"/>`)
           .join('')
       : `<polygon points="${line(points)} ${line(base.toReversed())}" fill="${color(name, i)}" fill-opacity="0.8"/>`,
@@ -152,8 +153,7 @@ function stack(series: Series[]): (Series & { base: [number, number][] })[] {
 }
 
 /** Lines end where points are missing. */
-function gaps(points: [number, number][]): [number, number][][] {
-  const step = points.length > 1 ? Math.min(...points.slice(1).map(([at], i) => at - points[i]![0])) : 0
+function gaps(points: [number, number][], step: number): [number, number][][] {
   const parts: [number, number][][] = []
   for (const point of points) {
     if (!Number.isFinite(point[1])) continue

@@ -1,8 +1,11 @@
-import { beforeAll, describe, expect, it } from '@jest/globals'
+import { beforeAll, describe, expect, it, jest } from '@jest/globals'
 import { execFile } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+
+// It evaluates hours of rules.
+jest.setTimeout(180_000)
 
 const run = promisify(execFile)
 const tests = fileURLToPath(new URL('../rules-tests/', import.meta.url))

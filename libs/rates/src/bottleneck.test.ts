@@ -14,7 +14,10 @@ import {
 type Part = readonly [stage: LoopStage, on: 'cpu' | WaitingFor, seconds: number]
 
 /** A minute of a worker whose loop spent its time like this, and was idle for the rest. */
-function minute(parts: readonly Part[], others: Partial<Record<'fetch' | 'respond', StageSeconds>> = {}): WorkerSeconds {
+function minute(
+  parts: readonly Part[],
+  others: Partial<Record<'fetch' | 'respond', StageSeconds>> = {},
+): WorkerSeconds {
   const sum = (some: readonly Part[]): number => some.reduce((all, [, , seconds]) => all + seconds, 0)
   const seconds: WorkerSeconds = { fetch: idle(60), respond: idle(60), ...others }
   LOOP_STAGES.forEach((stage, i) => {
@@ -63,13 +66,21 @@ describe('the bottleneck', () => {
   it('is fetching where the broker is slow, by its own score alone', () => {
     const waits = (broker: number): StageSeconds => ({ busy: 1, idle: 59 - broker, blocked: { broker } })
     const work: Part[] = [['copy', 'db', 12]]
-    expect(judge(minute(work, { fetch: waits(48) }))).toMatchObject({ stage: 'fetch', cause: 'broker', score: expect.closeTo(49 / 60) })
+    expect(judge(minute(work, { fetch: waits(48) }))).toMatchObject({
+      stage: 'fetch',
+      cause: 'broker',
+      score: expect.closeTo(49 / 60),
+    })
     expect(judge(minute(work, { fetch: waits(28) }))).toBeUndefined()
   })
 
   it('is never a stage that waits for the one behind it', () => {
     const fetch = { busy: 0, idle: 0, blocked: { downstream: 60 } }
-    expect(judge(minute([['publish', 'db', 36]], { fetch }))).toMatchObject({ stage: 'publish', cause: 'db', score: 0.6 })
+    expect(judge(minute([['publish', 'db', 36]], { fetch }))).toMatchObject({
+      stage: 'publish',
+      cause: 'db',
+      score: 0.6,
+    })
   })
 
   it('is of all workers together', () => {

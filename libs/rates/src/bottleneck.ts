@@ -59,7 +59,11 @@ export function stageParts(
         if (cause !== 'downstream') sums[cause] += seconds
       }
     }
-    if (all > 0) parts.set(stage, each((cause) => sums[cause] / all))
+    if (all > 0)
+      parts.set(
+        stage,
+        each((cause) => sums[cause] / all),
+      )
   }
   return parts
 }
@@ -82,7 +86,8 @@ export function bottleneck(parts: ReadonlyMap<Stage, StageParts>): Verdict | und
 
 export const scoreOf = (parts: StageParts): number => CAUSES.reduce((sum, cause) => sum + parts[cause], 0)
 
-const largest = (parts: StageParts): Cause => CAUSES.reduce((most, cause) => (parts[cause] > parts[most] ? cause : most))
+const largest = (parts: StageParts): Cause =>
+  CAUSES.reduce((most, cause) => (parts[cause] > parts[most] ? cause : most))
 
 const secondsOf = ({ busy, blocked }: StageSeconds, cause: Cause | 'downstream'): number =>
   cause === 'cpu' ? busy : (blocked[cause] ?? 0)

@@ -23,5 +23,7 @@ export function parseMetrics(text: string): Sample[] {
 /** The sum of all series of that name with these labels. */
 export const sum = (samples: readonly Sample[], name: string, labels: Readonly<Record<string, string>> = {}): number =>
   samples
-    .filter((sample) => sample.name === name && Object.entries(labels).every(([key, value]) => sample.labels[key] === value))
+    .filter(
+      (sample) => sample.name === name && Object.entries(labels).every(([key, value]) => sample.labels[key] === value),
+    )
     .reduce((all, { value }) => all + value, 0)

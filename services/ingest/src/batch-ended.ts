@@ -26,7 +26,12 @@ export interface EndedBy {
 }
 
 /** Counts a batch that ended, and writes the one line that has all about it. */
-export function batchEnded(metrics: IngestMetrics, log: Logger, batch: EndedBatch, { stage, attempt, record }: EndedBy) {
+export function batchEnded(
+  metrics: IngestMetrics,
+  log: Logger,
+  batch: EndedBatch,
+  { stage, attempt, record }: EndedBy,
+) {
   const now = Date.now()
   metrics.ended(batch, now)
   const { id, dryRun, source, outcome, error, rows, chunks, createdAt, deadline, correlationId, traceparent } = batch

@@ -55,7 +55,11 @@ export class DbWaitSampler {
     // Without a connection it waits for one, or for the next try.
     if (pid === undefined || pid === null) return this.clock.sample(false)
     try {
-      const { rows } = await this.pool.query<{ type: string; event: string }>({ name: 'look', text: LOOK, values: [pid] })
+      const { rows } = await this.pool.query<{ type: string; event: string }>({
+        name: 'look',
+        text: LOOK,
+        values: [pid],
+      })
       const [wait] = rows
       if (!wait) return // it has ended meanwhile
       this.samples.inc({ wait_event_type: wait.type, wait_event: wait.event })

@@ -37,14 +37,21 @@ export class LeaderGauges {
       'rates_ingest_deadline_slack_seconds',
       'From now to the earliest deadline of the open batches; absent where none has one.',
     ),
-    rows: gauge('rates_ingest_backlog_rows', 'Rows that wait in Kafka: unread records, times the rows that they use to have.'),
+    rows: gauge(
+      'rates_ingest_backlog_rows',
+      'Rows that wait in Kafka: unread records, times the rows that they use to have.',
+    ),
     pending: gauge('rates_outbox_pending', 'Replies that wait to be sent.'),
-    pendingSince: gauge('rates_outbox_oldest_timestamp_seconds', 'Since when the oldest of them waits; 0: there is none.'),
+    pendingSince: gauge(
+      'rates_outbox_oldest_timestamp_seconds',
+      'Since when the oldest of them waits; 0: there is none.',
+    ),
     messages: gauge('rates_ingest_consumer_lag_messages', 'Records that were not read yet.', ['topic', 'partition']),
-    seconds: gauge('rates_ingest_consumer_lag_seconds', 'How long the next unread record has lain there; 0: there is none.', [
-      'topic',
-      'partition',
-    ]),
+    seconds: gauge(
+      'rates_ingest_consumer_lag_seconds',
+      'How long the next unread record has lain there; 0: there is none.',
+      ['topic', 'partition'],
+    ),
   }
 
   constructor(registry: Registry) {

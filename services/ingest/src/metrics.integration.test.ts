@@ -26,9 +26,15 @@ describe('the metrics of a worker', () => {
     const large = testBatch(900)
     small.lines.push('CNGGZ,NLRTX,2026-01-01,5')
     const deadline = new Date(Date.now() + 60_000).toISOString()
-    const chunks = await chunkRecords(line.topics.bulk, { batchId: large.id, deadline }, large.lines, { chunks: 3, total: 'last' })
+    const chunks = await chunkRecords(line.topics.bulk, { batchId: large.id, deadline }, large.lines, {
+      chunks: 3,
+      total: 'last',
+    })
     const bytes = chunks.reduce((all, { value }) => all + value!.length, 0)
-    await line.send([...chunks, { topic: line.topics.batches, headers: { 'batch-id': small.id }, value: csv(small.lines) }])
+    await line.send([
+      ...chunks,
+      { topic: line.topics.batches, headers: { 'batch-id': small.id }, value: csv(small.lines) },
+    ])
     await line.reply(large.id)
     await line.reply(small.id)
     const value = await eventually(async () => {

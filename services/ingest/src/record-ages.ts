@@ -42,7 +42,9 @@ export class RecordAges {
       this.seen.set(partition, ends)
     }
     if (unknown.length > 0) await this.ask(unknown, now)
-    return new Map([...this.seen].map(([partition, [first]]) => [partition, first ? Math.max(0, now - first.at) / 1000 : 0]))
+    return new Map(
+      [...this.seen].map(([partition, [first]]) => [partition, first ? Math.max(0, now - first.at) / 1000 : 0]),
+    )
   }
 
   /** Finds for each a time since which its next record has been there. */

@@ -4,7 +4,7 @@ import { type Lifecycle } from '@rates/service/lifecycle'
 import { type Logger } from '@rates/service/log'
 import type pg from 'pg'
 import { Counter, Histogram, type Registry } from 'prom-client'
-import { LeaderGauges } from './leader-gauges.ts'
+import { LeaderGauges, type SystemState } from './leader-gauges.ts'
 import { whileLeader } from './relay.ts'
 import { SystemLook } from './system-state.ts'
 import { findViolations, VIOLATIONS } from './violations.ts'
@@ -35,11 +35,20 @@ export function startSystemMetrics(options: SystemMetricsOptions, lifecycle: Lif
   lifecycle.defer('system metrics lease', () => lease.stop())
   const look = async (): Promise<void> => {
     const state = await system.look()
-    if (lease.mine) gauges.show(state)
+    if (lease.mine) {
+      gauges.show(state)
+      await tellBacklog(pool, state)
+    }
     await countDrains(pool, drains)
   }
   const looking = whileLeader(lease, 'system metrics', 1_000, log, every(LOOK_MILLISECONDS, look))
-  const watching = whileLeader(lease, 'invariants', 1_000, log, every(VIOLATIONS_MILLISECONDS, () => watch.look()))
+  const watching = whileLeader(
+    lease,
+    'invariants',
+    1_000,
+    log,
+    every(VIOLATIONS_MILLISECONDS, () => watch.look()),
+  )
   // What was true a while ago must not stay, neither without the lease nor while the system cannot be seen.
   const hiding = setInterval(() => {
     if (!lease.mine) gauges.hide()
@@ -49,6 +58,20 @@ export function startSystemMetrics(options: SystemMetricsOptions, lifecycle: Lif
     await Promise.all([looking.stop(), watching.stop()])
     gauges.hide()
   })
+}
+
+/** Writes what waits, for whoever asks PostgreSQL. */
+async function tellBacklog(pool: pg.Pool, { backlogRows, lags }: SystemState): Promise<void> {
+  await pool.query(
+    `insert into backlog (at, records, rows, oldest_seconds) values (clock_timestamp(), $1, $2, $3)
+     on conflict (single) do update
+     set at = excluded.at, records = excluded.records, rows = excluded.rows, oldest_seconds = excluded.oldest_seconds`,
+    [
+      lags.reduce((sum, { messages }) => sum + messages, 0),
+      backlogRows,
+      lags.reduce((most, { seconds }) => Math.max(most, seconds), 0),
+    ],
+  )
 }
 
 /** The step of a loop, done so often at most; one that fails is done again at once. */

@@ -42,7 +42,11 @@ export async function findViolations(pool: pg.Pool): Promise<Map<string, string[
   const found = new Map<string, string[]>()
   for (const [invariant, text] of Object.entries(VIOLATIONS)) {
     const { rows } = await pool.query<{ id: string }>(text)
-    if (rows.length > 0) found.set(invariant, rows.map(({ id }) => id))
+    if (rows.length > 0)
+      found.set(
+        invariant,
+        rows.map(({ id }) => id),
+      )
   }
   return found
 }

@@ -45,8 +45,12 @@ describe('a worker that waits', () => {
     const samples = await read()
     const lock = { wait_event_type: 'Lock', wait_event: 'relation' }
     expect(sum(samples, 'rates_db_wait_samples_total', lock)).toBeGreaterThan(1)
-    expect(sum(samples, 'rates_ingest_stage_blocked_seconds_total', { stage: 'validate', on: 'downstream' })).toBeGreaterThan(2)
-    expect(sum(samples, 'rates_ingest_stage_blocked_seconds_total', { stage: 'fetch', on: 'downstream' })).toBeGreaterThan(2)
+    expect(
+      sum(samples, 'rates_ingest_stage_blocked_seconds_total', { stage: 'validate', on: 'downstream' }),
+    ).toBeGreaterThan(2)
+    expect(
+      sum(samples, 'rates_ingest_stage_blocked_seconds_total', { stage: 'fetch', on: 'downstream' }),
+    ).toBeGreaterThan(2)
     await eventually(async () => !(await alive()))
     await packs.release()
     await line.reply(batch.id)
@@ -68,7 +72,10 @@ describe('a worker that waits', () => {
 
   it('for more of a batch is alive', async () => {
     const batch = testBatch(20)
-    const records = await chunkRecords(line.topics.bulk, { batchId: batch.id }, batch.lines, { chunks: 2, total: 'last' })
+    const records = await chunkRecords(line.topics.bulk, { batchId: batch.id }, batch.lines, {
+      chunks: 2,
+      total: 'last',
+    })
     await line.send(records.slice(0, 1))
     await sleep(8_000)
     expect(await alive()).toBe(true)
@@ -82,7 +89,9 @@ describe('a pool as its user has it', () => {
     const pool = createPool(line.databaseUrl, { name: 'watched', max: 1, log: line.kafka.log })
     const clock = new LoopClock({ stages: ['copy'] })
     const had: (number | undefined)[] = []
-    const watched = watchedPool(pool, clock.waiting, (client) => had.push((client as { processID?: number })?.processID))
+    const watched = watchedPool(pool, clock.waiting, (client) =>
+      had.push((client as { processID?: number })?.processID),
+    )
     clock.enter('copy')
     const seconds = () => clock.read().copy.blocked
     await watched.query('select pg_sleep(0.3)')

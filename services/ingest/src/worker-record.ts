@@ -10,7 +10,7 @@ on conflict (name) do update set version = excluded.version, started_at = clock_
   ended_at = null, drain_seconds = null, drain_counted = false`
 
 const WRITE = `
-with seen as (update workers set seen_at = clock_timestamp() where name = $1),
+with seen as (update workers set seen_at = clock_timestamp(), drain_seconds = $3 where name = $1),
   old as (delete from worker_stages where worker = $1 and at < clock_timestamp() - interval '5 minutes')
 insert into worker_stages (worker, seconds) values ($1, $2)`
 
@@ -42,9 +42,11 @@ export class WorkerRecord {
     this.timer = setInterval(() => this.write(), EVERY_MILLISECONDS)
   }
 
-  /** The worker was told to stop. */
+  /** The worker was told to stop: until it has, its drain_seconds say for how long it tries. */
   stopping(): void {
-    this.told ??= performance.now()
+    if (this.told !== undefined) return
+    this.told = performance.now()
+    this.write()
   }
 
   /** Everything else has stopped. */
@@ -52,11 +54,15 @@ export class WorkerRecord {
     clearInterval(this.timer)
     await this.writing
     if (!this.begun) return
-    const seconds = this.told === undefined ? null : (performance.now() - this.told) / 1000
     await this.attempt('update workers set ended_at = clock_timestamp(), drain_seconds = $2 where name = $1', [
       this.name,
-      seconds,
+      this.drained,
     ])
+  }
+
+  /** Seconds since it was told to stop. */
+  private get drained(): number | null {
+    return this.told === undefined ? null : (performance.now() - this.told) / 1000
   }
 
   /** One at a time: a database that is slow is not made slower. */
@@ -66,7 +72,7 @@ export class WorkerRecord {
 
   private async tell(): Promise<void> {
     this.begun ||= await this.attempt(BEGIN, [this.name, this.version])
-    if (this.begun) await this.attempt(WRITE, [this.name, JSON.stringify(rounded(this.read()))])
+    if (this.begun) await this.attempt(WRITE, [this.name, JSON.stringify(rounded(this.read())), this.drained])
   }
 
   private async attempt(text: string, values: unknown[]): Promise<boolean> {
@@ -82,4 +88,6 @@ export class WorkerRecord {
 
 /** To milliseconds. */
 const rounded = (seconds: WorkerSeconds): unknown =>
-  JSON.parse(JSON.stringify(seconds, (_, value: unknown) => (typeof value === 'number' ? Number(value.toFixed(3)) : value)))
+  JSON.parse(
+    JSON.stringify(seconds, (_, value: unknown) => (typeof value === 'number' ? Number(value.toFixed(3)) : value)),
+  )

@@ -97,7 +97,10 @@ export async function startWorker(settings: Settings, log: Logger, lifecycle: Li
   startRelay(admin)
   startSweeper(admin)
   startMaintenance(pool, settings, registry, log, lifecycle)
-  startSystemMetrics({ pool, admin, groups: lanes, prefix: settings.KAFKA_PREFIX, worker: settings.WORKER_NAME, registry, log }, lifecycle)
+  startSystemMetrics(
+    { pool, admin, groups: lanes, prefix: settings.KAFKA_PREFIX, worker: settings.WORKER_NAME, registry, log },
+    lifecycle,
+  )
   const consumers = await startConsumers()
   started = true
   log.info({ managementPort: management.port, ports: catalog.ports.size }, 'worker started')

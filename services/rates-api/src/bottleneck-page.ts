@@ -115,19 +115,23 @@ function headline({ verdict, reporting, at }: BottleneckView): string {
 <p>${advice}</p></header>`
 }
 
-function facts({ backlog, oldest, earliestDeadline: urgent, stages }: BottleneckView): string {
+function facts({ backlog, openBatches, oldest, earliestDeadline: urgent, stages }: BottleneckView): string {
   const published = stages.find(({ stage }) => stage === 'publish')?.rowsPerSecond ?? 0
-  const drain = backlog.drainSeconds === null ? 'nothing is published' : duration(backlog.drainSeconds)
+  const drain = backlog?.drainSeconds ?? 0
   const rows: [name: string, value: string, more: string, alarm?: boolean][] = [
     ['published', `${count(published)} rows/s`, ''],
-    ['backlog', `${count(backlog.rows)} rows`, plural(backlog.batches, 'open batch', 'open batches')],
-    ['drain time', backlog.rows === 0 ? 'nothing waits' : drain, ''],
-    ['oldest open batch', oldest ? duration(oldest.ageSeconds) : 'none', oldest ? link(oldest.id) : ''],
+    ['waiting in Kafka', ...waiting(backlog)],
+    ['drain time', drainTime(backlog), ''],
+    [
+      'oldest open batch',
+      oldest ? duration(oldest.ageSeconds) : 'none',
+      oldest ? `${link(oldest.id)} of ${count(openBatches)}` : '',
+    ],
     [
       'earliest deadline',
       urgent ? slack(urgent.slackSeconds) : 'none',
       urgent ? link(urgent.id) : '',
-      urgent !== null && urgent.slackSeconds < (backlog.drainSeconds ?? 0),
+      urgent !== null && urgent.slackSeconds < drain,
     ],
   ]
   const items = rows.map(
@@ -135,6 +139,18 @@ function facts({ backlog, oldest, earliestDeadline: urgent, stages }: Bottleneck
       `<div${alarm ? ' class="alarm"' : ''}><dt>${name}</dt><dd>${value}</dd>${more === '' ? '' : `<dd class="more">${more}</dd>`}</div>`,
   )
   return `<dl>${items.join('')}</dl>`
+}
+
+function waiting(backlog: BottleneckView['backlog']): [value: string, more: string] {
+  if (backlog === null) return ['unknown', '']
+  const { rows, records, oldestSeconds } = backlog
+  return [`${count(rows)} rows`, records === 0 ? '' : `${plural(records, 'record')}, for ${duration(oldestSeconds)}`]
+}
+
+function drainTime(backlog: BottleneckView['backlog']): string {
+  if (backlog === null) return 'unknown'
+  if (backlog.rows === 0) return 'nothing waits'
+  return backlog.drainSeconds === null ? 'nothing is stored' : duration(backlog.drainSeconds)
 }
 
 function stages({ stages: all, verdict }: BottleneckView): string {
@@ -174,12 +190,15 @@ function workers({ workers: all, at }: BottleneckView): string {
   if (all.length === 0) return '<p class="note">No worker was seen in the last ten minutes.</p>'
   const rows = all.map(({ name, version, startedAt, seenAt, endedAt, drainSeconds }) => {
     const silent = between(seenAt, at)
+    const drained = drainSeconds === null ? '' : `, drained in ${duration(drainSeconds)}`
     const state =
       endedAt !== null
-        ? `ended ${duration(between(endedAt, at))} ago${drainSeconds === null ? '' : `, drained in ${duration(drainSeconds)}`}`
+        ? `ended ${duration(between(endedAt, at))} ago${drained}`
         : silent > 20
           ? `silent for ${duration(silent)}`
-          : `runs for ${duration(between(startedAt, at))}`
+          : drainSeconds !== null
+            ? `draining for ${duration(drainSeconds + silent)}`
+            : `runs for ${duration(between(startedAt, at))}`
     return `<tr${endedAt === null && silent > 20 ? ' class="alarm"' : ''}><th scope="row">${escape(name)}</th><td>${escape(version)}</td><td>${state}</td><td>${duration(silent)} ago</td></tr>`
   })
   return `<table class="workers"><caption>Workers</caption>
@@ -200,7 +219,7 @@ const percent = (part: number): string => `${Math.round(part * 100)}\u202f%`
 
 const count = (value: number): string => String(Math.round(value)).replaceAll(/\B(?=(\d{3})+$)/g, '\u202f')
 
-const plural = (n: number, one: string, many = `${one}s`): string => `${count(n)} ${n === 1 ? one : many}`
+const plural = (n: number, one: string): string => `${count(n)} ${n === 1 ? one : `${one}s`}`
 
 function duration(seconds: number): string {
   if (seconds < 10) return `${seconds.toFixed(1)} s`

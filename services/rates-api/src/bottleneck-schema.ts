@@ -29,14 +29,19 @@ export const bottleneckSchema = z
         rowsPerSecond: z.number().nullable(),
       }),
     ),
-    backlog: z.strictObject({
-      batches: z.int().meta({ description: 'Open ones.' }),
-      rows: z.number().meta({ description: 'Of open batches, with those still to come as far as that is known.' }),
-      drainSeconds: z
-        .number()
-        .nullable()
-        .meta({ description: 'Those rows by the rate of publishing; null: nothing was published.' }),
-    }),
+    backlog: z
+      .strictObject({
+        records: z.int().meta({ description: 'In Kafka, that no worker has taken to their end.' }),
+        rows: z.number().meta({ description: 'In these records, by what the last ones had.' }),
+        oldestSeconds: z.number().meta({ description: 'For how long the first of them has lain there.' }),
+        drainSeconds: z
+          .number()
+          .nullable()
+          .meta({ description: 'What they take at the rate of `copy`; null: nothing was stored.' }),
+      })
+      .nullable()
+      .meta({ description: 'Null: no worker has told in the last half minute what waits.' }),
+    openBatches: z.int(),
     oldest: z
       .strictObject({ id: z.string(), createdAt: time, ageSeconds: z.number() })
       .nullable()
@@ -52,7 +57,10 @@ export const bottleneckSchema = z
         startedAt: time,
         seenAt: time,
         endedAt: time.nullable(),
-        drainSeconds: z.number().nullable().meta({ description: 'What its end took.' }),
+        drainSeconds: z
+          .number()
+          .nullable()
+          .meta({ description: 'Since it was told to stop, until it has; null: it was not.' }),
       }),
     ),
   })

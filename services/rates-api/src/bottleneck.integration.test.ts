@@ -10,7 +10,7 @@ beforeAll(async () => {
 })
 afterAll(() => api.close())
 afterEach(async () => {
-  await api.pool.query('delete from worker_stages; delete from workers; delete from batch_chunks; delete from batches')
+  await api.pool.query('delete from workers; delete from backlog; delete from batch_chunks; delete from batches')
 })
 
 /** Asked for the second time within a second it has the same answer: the next moment is awaited. */
@@ -52,7 +52,7 @@ describe('GET /bottleneck', () => {
   it('knows nothing where no worker has written anything', async () => {
     const view = await read()
     expect(view).toMatchObject({ verdict: null, reporting: 0, workers: [], oldest: null, earliestDeadline: null })
-    expect(view.backlog).toEqual({ batches: 0, rows: 0, drainSeconds: 0 })
+    expect(view).toMatchObject({ backlog: null, openBatches: 0 })
     const html = await (await page()).text()
     expect(html).toContain('No worker has told')
   })
@@ -68,6 +68,22 @@ describe('GET /bottleneck', () => {
     expect(copy).toMatchObject({ busy: 0, idle: expect.closeTo(0.2, 2), blocked: { db_lock: expect.closeTo(0.8, 2) } })
     expect(stages.find(({ stage }) => stage === 'decode')!.blocked.downstream).toBeCloseTo(0.8, 2)
     expect(workers).toMatchObject([{ name: 'ingest-1', version: '1.2.3', endedAt: null }, { name: 'ingest-2' }])
+  })
+
+  it('tells what becomes of the workers', async () => {
+    await api.pool.query(`insert into workers (name, version, started_at, seen_at, ended_at, drain_seconds) values
+      ('a', '1', now() - interval '1 h', now(), null, null), ('b', '1', now() - interval '1 h', now(), null, 4),
+      ('c', '1', now() - interval '1 h', now() - interval '40 s', null, null),
+      ('d', '1', now() - interval '1 h', now() - interval '30 s', now() - interval '30 s', 2.5),
+      ('e', '1', now() - interval '1 h', now() - interval '11 min', null, null)`)
+    const html = await (await page()).text()
+    const states = [...html.matchAll(/<th scope="row">(\w)<\/th><td>1<\/td><td>([^<]*)/g)].map(([, ...each]) => each)
+    expect(states).toEqual([
+      ['a', 'runs for 60 min'],
+      ['b', expect.stringMatching(/^draining for [45]\.\d s$/)],
+      ['c', expect.stringMatching(/^silent for 4[0-3] s$/)],
+      ['d', expect.stringMatching(/^ended 3[0-3] s ago, drained in 2.5 s$/)],
+    ])
   })
 
   it('names none where workers wait for work', async () => {
@@ -105,15 +121,32 @@ describe('GET /bottleneck', () => {
     await chunk(done, 1, 2, 30)
     await batch('small', 'succeeded', { ...ended, chunks_expected: 1, rows_accepted: 600 })
     await batch('long ago'.replace(' ', '-'), 'succeeded', { ...ended, finished_at: ago(90), chunks_expected: 1 })
-    const { backlog, oldest, earliestDeadline, stages } = await read()
+    const waits = (age: string): Promise<unknown> =>
+      api.pool.query(
+        `insert into backlog (at, records, rows, oldest_seconds) values (now() - $1::interval, 3, 13200, 7.5)
+        on conflict (single) do update set at = excluded.at`,
+        [age],
+      )
+    await waits('5 s')
+    const { backlog, openBatches, oldest, earliestDeadline, stages } = await read()
     const rate = (name: string): number | null => stages.find(({ stage }) => stage === name)!.rowsPerSecond
     expect(rate('publish')).toBe(6600 / 60)
     expect(rate('copy')).toBe((3000 + 3000 + 600) / 60)
     expect(rate('decode')).toBeNull()
-    // Two of four chunks of 3 000 rows are stored.
-    expect(backlog).toEqual({ batches: 2, rows: 12_000, drainSeconds: 12_000 / 110 })
+    expect(openBatches).toBe(2)
+    expect(backlog).toEqual({ records: 3, rows: 13_200, oldestSeconds: 7.5, drainSeconds: 120 })
     expect(oldest).toMatchObject({ id: 'loading', ageSeconds: expect.closeTo(601, -1) })
     expect(earliestDeadline).toMatchObject({ id: 'loading', slackSeconds: expect.closeTo(89, -1) })
+    const html = await (await page()).text()
+    for (const text of [
+      '13\u202f200 rows',
+      '3 records, for 7.5 s',
+      '<dd>2 min</dd>',
+      '<div class="alarm"><dt>earliest',
+    ])
+      expect(html).toContain(text)
+    await waits('40 s') // whoever told it is gone
+    expect((await read()).backlog).toBeNull()
   })
 
   it('is a page for browsers that runs nothing but its own script and asks no other host', async () => {

@@ -6,7 +6,7 @@ import { lastWindow, WINDOW_MS, type Sample } from './bottleneck-window.ts'
 
 export type BottleneckView = z.output<typeof bottleneckSchema>
 
-/** Several look at the page at once: each statement below is asked once a second at most. */
+/** Several may look at the page: what it needs is asked once a second at most. */
 const FRESH_MS = 1_000
 
 interface WorkerRow {
@@ -21,11 +21,11 @@ interface WorkerRow {
 interface LedgerRow {
   now: number
   batches: number
-  waiting: number
   stored: number
   published: number
   oldest: { id: string; at: number } | null
   urgent: { id: string; at: number } | null
+  backlog: { records: number; rows: number; oldest_seconds: number } | null
 }
 
 const SAMPLES = `
@@ -37,34 +37,28 @@ select name, version, started_at, seen_at, ended_at, drain_seconds from workers
 where seen_at > clock_timestamp() - interval '10 minutes' order by name`
 
 /**
- * Rows that wait are those of open batches: of chunks that are stored, and of those that are still to come as far as the
- * sender has told how many there are. The newest 20 000 batches are more than ever ended within a minute.
+ * What was stored and published within a minute: the newest 20 000 batches are more than ever ended in one. What waits
+ * is what the leading worker saw of Kafka; what it saw half a minute ago is not told.
  */
 const LEDGER = `
-with open as (
-  select b.no, b.id, b.deadline, b.created_at, c.* from batches b cross join lateral (
-    select count(*) as chunks, max(total) as total, coalesce(sum(rows), 0) as rows,
-      coalesce(sum(rows) filter (where stored_at > clock_timestamp() - interval '1 minute'), 0) as stored
-    from batch_chunks where batch_no = b.no) c
-  where b.state = 'open'
-), ended as (
-  select no, state, chunks_expected, coalesce(rows_accepted + rows_rejected, 0) as rows
+with open as (select no, id, deadline, created_at from batches where state = 'open'),
+ended as (
+  select no, chunks_expected, coalesce(rows_accepted + rows_rejected, 0) as rows
   from (select * from batches order by no desc limit 20000) newest
   where finished_at > clock_timestamp() - interval '1 minute'
-)
+),
+several as (select no from open union all select no from ended where chunks_expected is distinct from 1)
 select round(extract(epoch from clock_timestamp()) * 1000)::float8 as now,
   (select count(*)::int from open) as batches,
-  (select coalesce(round(sum(case when total > chunks and chunks > 0 then rows * total / chunks else rows end)), 0)::float8
-    from open) as waiting,
-  ((select coalesce(sum(stored), 0) from open)
-    + (select coalesce(sum(rows), 0) from ended where chunks_expected = 1)
-    + (select coalesce(sum(c.rows), 0) from ended join batch_chunks c on c.batch_no = ended.no
-        where chunks_expected is distinct from 1 and c.stored_at > clock_timestamp() - interval '1 minute'))::float8 as stored,
+  ((select coalesce(sum(rows), 0) from ended where chunks_expected = 1)
+    + (select coalesce(sum(c.rows), 0) from several join batch_chunks c on c.batch_no = several.no
+        where c.stored_at > clock_timestamp() - interval '1 minute'))::float8 as stored,
   (select coalesce(sum(rows), 0) from ended)::float8 as published,
   (select jsonb_build_object('id', id, 'at', round(extract(epoch from created_at) * 1000)) from open
     order by created_at limit 1) as oldest,
   (select jsonb_build_object('id', id, 'at', round(extract(epoch from deadline) * 1000)) from open
-    where deadline is not null order by deadline limit 1) as urgent`
+    where deadline is not null order by deadline limit 1) as urgent,
+  (select to_jsonb(backlog) from backlog where at > clock_timestamp() - interval '30 seconds') as backlog`
 
 /** Which stage is the bottleneck, from what the workers write of their time and from the ledger. */
 export class Bottleneck {
@@ -95,11 +89,13 @@ export class Bottleneck {
 }
 
 function viewOf(samples: readonly Sample[], workers: readonly WorkerRow[], ledger: LedgerRow): BottleneckView {
-  const { now, waiting, oldest, urgent } = ledger
+  const { now, oldest, urgent } = ledger
   const { seconds, verdict, since, workers: reporting } = lastWindow(samples, now)
   const perSecond = (rows: number): number => (rows * 1000) / WINDOW_MS
-  const published = perSecond(ledger.published)
-  const rates: Partial<Record<Stage, number>> = { copy: perSecond(ledger.stored), publish: published }
+  const rates: Partial<Record<Stage, number>> = {
+    copy: perSecond(ledger.stored),
+    publish: perSecond(ledger.published),
+  }
   return {
     at: time(now),
     windowSeconds: WINDOW_MS / 1000,
@@ -111,11 +107,8 @@ function viewOf(samples: readonly Sample[], workers: readonly WorkerRow[], ledge
       ...partsOf(seconds[stage]),
       rowsPerSecond: rates[stage] ?? null,
     })),
-    backlog: {
-      batches: ledger.batches,
-      rows: waiting,
-      drainSeconds: waiting === 0 ? 0 : published === 0 ? null : waiting / published,
-    },
+    backlog: backlogOf(ledger),
+    openBatches: ledger.batches,
     oldest: oldest && { id: oldest.id, createdAt: time(oldest.at), ageSeconds: (now - oldest.at) / 1000 },
     earliestDeadline: urgent && { id: urgent.id, at: time(urgent.at), slackSeconds: (urgent.at - now) / 1000 },
     workers: workers.map((worker) => ({
@@ -127,6 +120,14 @@ function viewOf(samples: readonly Sample[], workers: readonly WorkerRow[], ledge
       drainSeconds: worker.drain_seconds,
     })),
   }
+}
+
+/** The rows that wait in Kafka, and how long they take at the rate at which rows are stored now. */
+function backlogOf({ backlog, stored }: LedgerRow): BottleneckView['backlog'] {
+  if (backlog === null) return null
+  const { records, rows, oldest_seconds: oldestSeconds } = backlog
+  const drainSeconds = rows === 0 ? 0 : stored === 0 ? null : (rows * WINDOW_MS) / 1000 / stored
+  return { records, rows, oldestSeconds, drainSeconds }
 }
 
 function partsOf({

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { Agent, request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http'
+import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { csv, testBatch } from '@rates/testing/batches'
@@ -166,6 +167,18 @@ describe('the API told to stop', () => {
     upload.destroy()
     const { rows } = await line.pool.query<{ state: string }>('select state from batches where id = $1', [id])
     expect(rows).toEqual([{ state: 'cancelled' }])
+  })
+
+  it('ends well though a caller does not say what it wants', async () => {
+    const api = await startApi({ DRAIN_DELAY_SECONDS: '0', DRAIN_SECONDS: '3' })
+    await api.said('started')
+    const mute = connect(Number(new URL(api.url).port), '127.0.0.1')
+    mute.write('GET /ports HTTP/1.1\r\n')
+    mute.on('error', () => undefined)
+    await sleep(200)
+    api.signal('SIGTERM')
+    expect(await api.exited).toEqual({ code: 0, signal: null })
+    mute.destroy()
   })
 
   it('ends at once at a second signal', async () => {

@@ -53,7 +53,7 @@ it('leads to the ports of the charts', () => {
   const dev = parse(readFileSync(join(root, 'charts/rates-dev/values.yaml'), 'utf8')) as unknown
   const rates = parse(readFileSync(join(root, 'k8s/environments/dev/rates.yaml'), 'utf8')) as unknown
   const broker = valueAt(dev, 'kafka.external.nodePort') as number
-  expect(Object.fromEntries(mapped)).toEqual({
+  expect(Object.fromEntries(mapped)).toMatchObject({
     8080: valueAt(rates, 'api.service.nodePort'),
     9090: valueAt(dev, 'monitoring.prometheus.nodePort'),
     3000: valueAt(dev, 'monitoring.grafana.nodePort'),

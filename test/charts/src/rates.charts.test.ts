@@ -39,8 +39,7 @@ describe.each(valueSets)('pods of $name', ({ chart, file: values }) => {
         enableServiceLinks: false,
         securityContext: { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } },
       })
-      // Prometheus asks the cluster for pods; nothing else has anything to ask of it.
-      expect(pod.automountServiceAccountToken).toBe(workload.metadata.name.endsWith('-prometheus'))
+      expect(pod.automountServiceAccountToken).toBe(false)
       for (const { securityContext, resources } of containersOf(workload)) {
         expect(securityContext).toEqual({
           allowPrivilegeEscalation: false,
@@ -61,7 +60,7 @@ describe('a rollout', () => {
   test('takes no pod before its successor is ready, and gives each the time to drain', async () => {
     const manifests = await render('rates', { files: minimal })
     for (const [name, grace, settings] of [
-      ['-api', 65, { DRAIN_DELAY_SECONDS: '5', DRAIN_SECONDS: '55' }],
+      ['-api', 65, { DRAIN_DELAY_SECONDS: '5', DRAIN_SECONDS: '50' }],
       ['-ingest', 60, { DRAIN_SECONDS: '50' }],
     ] as const) {
       const { spec } = only(manifests, 'Deployment', name)

@@ -53,6 +53,8 @@ export async function install(namespace: string, options: InstallOptions = {}): 
     `database.host=${DEV_RELEASE}-postgres`,
     `kafka.brokers={${DEV_RELEASE}-kafka:9092}`,
     `database.existingSecret=${DEV_RELEASE}-postgres`,
+    // What they take is up to the machine: all of it has to find a place on a small one, and its pods of two versions.
+    ...['api', 'ingest', 'migration'].map((part) => `${part}.resources.requests.cpu=50m`),
   ]
   const given = (more: readonly string[]): string[] => [...values, ...more].flatMap((each) => ['--set', each])
 
@@ -62,7 +64,8 @@ export async function install(namespace: string, options: InstallOptions = {}): 
   await helm([
     ...['install', DEV_RELEASE, chartOf('rates-dev'), '-n', namespace],
     ...['--set', `kafka.external.host=${node},kafka.external.nodePort=${ports.kafka}`],
-    ...['--set', `postgres.nodePort=${ports.postgres}`],
+    ...['--set', `postgres.nodePort=${ports.postgres},postgres.resources.requests.cpu=100m`],
+    ...['--set', 'kafka.resources.requests.cpu=100m'],
   ])
   await helm(['install', RELEASE, chart, '-n', namespace, ...given(set)])
   const inNamespace = (args: readonly string[]): Promise<string> => kubectl([...args, '-n', namespace])

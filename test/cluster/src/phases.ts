@@ -26,9 +26,14 @@ export interface PhaseFigures {
   batches: LoadFigures
 }
 
-/** Times phases, one after the other. */
+/** Times phases, one after the other, and tells each as it ends. */
 export class Timeline {
   readonly phases: Phase[] = []
+  readonly #tell: (line: string) => void
+
+  constructor(tell: (line: string) => void = () => undefined) {
+    this.#tell = tell
+  }
 
   async during(name: string, act: () => Promise<string | void>): Promise<void> {
     const phase: Phase = { name, from: Date.now(), to: Infinity }
@@ -38,6 +43,7 @@ export class Timeline {
       if (note) phase.note = note
     } finally {
       phase.to = Date.now()
+      this.#tell(`${name}: ${((phase.to - phase.from) / 1000).toFixed(0)} s${phase.note ? `, ${phase.note}` : ''}`)
     }
   }
 }

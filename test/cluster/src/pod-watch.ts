@@ -1,4 +1,4 @@
-import { createWriteStream, mkdirSync } from 'node:fs'
+import { createWriteStream, mkdirSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { makeInformer, type V1Pod } from '@kubernetes/client-node'
 import { type Kube } from './kube.ts'
@@ -29,8 +29,9 @@ export interface PodWatch {
   stop(): Promise<void>
 }
 
-/** Follows the pods of a release, from now on, and keeps their logs as files of a folder. */
+/** Follows the pods of a release, from now on, and keeps their logs as the files of a folder. */
 export async function watchPods(kube: Kube, namespace: string, instance: string, folder: string): Promise<PodWatch> {
+  rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder, { recursive: true })
   const pods = new Map<string, PodStory>()
   const following = new Map<string, () => void>()

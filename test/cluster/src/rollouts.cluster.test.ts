@@ -10,7 +10,7 @@ import { killContainer } from './kill.ts'
 import { evict, isReady, podsOf } from './kube.ts'
 import { produce } from './load/batches.ts'
 import { LOAD, startConstantLoad, type ConstantLoad } from './load/constant-load.ts'
-import { loadBatch, month } from './load/load-batch.ts'
+import { loadBatch, month, remembered } from './load/load-batch.ts'
 import { drainTimes, figuresOf, reasons, Timeline } from './phases.ts'
 import { watchPods, type PodWatch } from './pod-watch.ts'
 import { helm, kubectl } from './programs.ts'
@@ -28,7 +28,7 @@ let line: Line
 let replies: Watched
 let pods: PodWatch
 let load: ConstantLoad
-const timeline = new Timeline()
+const timeline = new Timeline((line) => process.stderr.write(`${line}\n`))
 
 beforeAll(async () => {
   installed = await install(NAMESPACE)
@@ -150,14 +150,15 @@ describe('under a constant load', () => {
 
   it('a worker is killed in the middle of a large batch', async () => {
     await timeline.during('SIGKILL of a worker in the middle of 1 000 000 rows', async () => {
-      const batch = loadBatch('interrupted', 1_000_000, 4, month(1970, 6))
+      const seed = 4
+      const batch = loadBatch('interrupted', 1_000_000, seed, month(1970, 6))
       const produced = produce(line, batch)
       const worker = await storing(batch.id, 3)
       const pod = (await readyPods('ingest')).find(({ metadata }) => metadata!.name === worker)!
       const how = await killContainer(pod)
       const { rows } = await line.pool.query<{ state: string }>('select state from batches where id = $1', [batch.id])
       await produced
-      load.accepted.push(batch)
+      load.accepted.push(remembered(batch, seed))
       await readyAgain('ingest', 2)
       expect((await line.reply(batch.id, 120_000)).state).toBe('succeeded')
       expect(rows[0]!.state).toBe('open')

@@ -8,7 +8,7 @@ import { asText, type Table } from '@rates/scripts/bench/table'
 import { check, told } from './check.ts'
 import { install, RELEASE, type Installation } from './installation.ts'
 import { produce } from './load/batches.ts'
-import { loadBatch, month } from './load/load-batch.ts'
+import { loadBatch, month, remembered } from './load/load-batch.ts'
 import { kubectl } from './programs.ts'
 import { fillReport } from './report.ts'
 
@@ -47,8 +47,9 @@ async function scale(workers: number, wait = true): Promise<void> {
 /** Sends a million rows, and does something once a part of them is stored. */
 async function load(label: string, act: () => Promise<void> = () => Promise.resolve()): Promise<void> {
   const number = sent.length
-  const batch = loadBatch(`scale-${number}`, ROWS, 2 * number + 2, month(1971, number))
-  sent.push(batch)
+  const seed = 2 * number + 2
+  const batch = loadBatch(`scale-${number}`, ROWS, seed, month(1971, number))
+  sent.push(remembered(batch, seed))
   const observer = await observe(line, [{ batch }], { everyMilliseconds: 200 })
   const produced = produce(line, batch)
   await eventually(async () => (await stored(batch.id)) >= 3, {

@@ -152,9 +152,15 @@ async function byRule({ query }: Monitored): Promise<Named | undefined> {
   return found.length === 0 ? undefined : { stage: stage!, cause: cause! }
 }
 
-async function byPage({ url }: Monitored): Promise<Named | undefined> {
-  const answer = await fetch(`${url}/bottleneck`)
-  const { verdict } = (await answer.json()) as { verdict: Named | null }
+interface Page {
+  verdict: Named | null
+  backlog: { rows: number } | null
+}
+
+const readPage = async ({ url }: Monitored): Promise<Page> => (await fetch(`${url}/bottleneck`)).json() as Promise<Page>
+
+async function byPage(system: Monitored): Promise<Named | undefined> {
+  const { verdict } = await readPage(system)
   return verdict === null ? undefined : { stage: verdict.stage, cause: verdict.cause }
 }
 
@@ -188,6 +194,8 @@ async function check(scenario: Scenario): Promise<void> {
     const said = await listen(system, right)
     // All that they said is in the message.
     expect({ said, ends: [said.rule.at(-1)![0], said.page.at(-1)![0]] }).toMatchObject({ ends: [right, right] })
+    // Who looks at Kafka for all workers needs a connection, too.
+    if (cause !== 'pool') expect((await readPage(system)).backlog?.rows).toBeGreaterThan(0)
   } finally {
     await line.close()
   }

@@ -31,14 +31,13 @@ function runbookQueries(): Asked[] {
 }
 
 const queries = [...dashboards.flatMap(queriesOf), ...queriesOfRules(), ...runbookQueries()]
-if (process.env['MUTATE'])
-  queries.push(
-    {
-      where: 'mutant',
-      expr: 'sum by (nope) (rates_ingest_rows_total{stge="copy",stage="kopy"}) + rates_ingest_nothing_total',
-    },
-    { where: 'mutant 2', expr: 'sum(rate(up))' },
-  )
+queries.push(
+  {
+    where: 'mutant',
+    expr: 'sum by (nope) (rates_ingest_rows_total{stge="copy",stage="kopy"}) + rates_ingest_nothing_total',
+  },
+  { where: 'mutant 2', expr: 'sum(rate(up))' },
+)
 const recorded = new Set(queriesOfRules().flatMap(({ where }) => where.split(' › ')[1] ?? []))
 
 let system: Monitored

@@ -1,11 +1,19 @@
 import { describe, expect, it } from '@jest/globals'
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { metricsIn } from '../metric-names.ts'
 import { panelsOf, queriesOf, queriesOfRules, targetsOf } from '../queries.ts'
 import { GROUPS } from '../rule-files.ts'
 import { dashboardFiles, dashboards } from './all.ts'
 
-const documented = readFileSync(new URL('../../../../docs/metrics.md', import.meta.url), 'utf8')
+const docs = new URL('../../../../docs/', import.meta.url)
+const documented = readFileSync(new URL('metrics.md', docs), 'utf8')
+/** Code in prose, of the pages that tell where to look. */
+const inProse = [
+  'observability.md',
+  ...readdirSync(new URL('runbooks/', docs)).map((name) => `runbooks/${name}`),
+].flatMap((where) =>
+  [...readFileSync(new URL(where, docs), 'utf8').matchAll(/`([^`\n]+)`/g)].map(([, expr]) => ({ where, expr: expr! })),
+)
 const recorded = new Set(
   Object.values(GROUPS)
     .flat()
@@ -77,7 +85,7 @@ describe('metrics that are asked for', () => {
   })
 
   it('stand in docs/metrics.md, or are recorded', () => {
-    const unknown = asked.flatMap(({ where, expr }) =>
+    const unknown = [...asked, ...inProse].flatMap(({ where, expr }) =>
       [...metricsIn(expr)]
         .filter((name) => (name.includes(':') ? !recorded.has(name) : !isDocumented(name)))
         .map((name) => `${name} in ${where}`),
@@ -88,7 +96,7 @@ describe('metrics that are asked for', () => {
 
 /** By its name; of a row that has several, the others may begin with `_`. What prom-client exports is told as a whole. */
 function isDocumented(name: string): boolean {
-  if (name.startsWith('process_') || documented.includes(`\`${name}\``)) return true
+  if (/^(process|nodejs_(?!eventloop))/.test(name) || documented.includes(`\`${name}\``)) return true
   return documented
     .split('\n')
     .some((line) =>

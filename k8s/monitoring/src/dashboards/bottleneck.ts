@@ -119,7 +119,7 @@ const verdictRow = {
 const budgetOf = (stage: string): string => {
   const rate = (state: string, labels = ''): string =>
     `rate(rates_ingest_stage_${state}_seconds_total{stage="${stage}",${NAMESPACE}${labels}}[$__rate_interval])`
-  return `sum by (state) (label_replace(${rate('busy')}, "state", "busy", "", "") or label_replace(${rate('blocked')}, "state", "waits for $1", "on", "(.+)") or label_replace(${rate('idle')}, "state", "idle", "", ""))`
+  return `sum by (state) (label_replace(${rate('busy')}, "state", "busy", "", "") or label_replace(${rate('blocked')}, "state", "waits for $1", "on", "(.+)") or label_replace(${rate('idle')}, "state", "idle", "", "")) > 0`
 }
 
 const STAGES: Readonly<Record<string, string>> = {

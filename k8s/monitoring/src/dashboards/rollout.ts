@@ -64,7 +64,7 @@ const drains = {
     graph({
       title: 'Drain durations (p50, longest)',
       description:
-        'From the signal until the worker had left its groups. DRAIN_SECONDS is 25: well under a second is usual.',
+        'From the signal until the worker had left its groups. Well under a second is usual; DRAIN_SECONDS is the end.',
       unit: 's',
       queries: [0.5, 1].map((q) => ({
         expr: quantile(q, '', 'rates_ingest_drain_duration_seconds').replace('$__rate_interval', '15m'),
@@ -102,7 +102,7 @@ const meanwhile = {
       unit: 'reqps',
       queries: [
         {
-          expr: `sum by (http_response_status_code) (rate(${REQUESTS}_count{http_response_status_code=~"5..",${NAMESPACE}}[$__rate_interval]))`,
+          expr: `sum by (http_response_status_code) (rate(${REQUESTS}_count{http_response_status_code=~"5..",${NAMESPACE}}[$__rate_interval])) or label_replace(vector(0), "http_response_status_code", "none", "", "")`,
           legend: '{{http_response_status_code}}',
         },
       ],

@@ -52,7 +52,7 @@ export const tickets: RuleGroup = {
         histogram_quantile(1, sum by (namespace, le) (increase(rates_ingest_drain_duration_seconds_bucket[1h]))) > 20`,
       summary: 'A worker took too long to stop.',
       description:
-        'A worker that was told to stop took more than 20 s. After DRAIN_SECONDS (25) it is cut off, and another one does again what it had in hand: nothing is lost, but rollouts are slow.',
+        'A worker that was told to stop took more than 20 s. After DRAIN_SECONDS it is cut off, and another one does again what it had in hand: nothing is lost, but rollouts are slow.',
     }),
     ticket('RatesStagingLeak', {
       expr: 'rates:hidden_batches:count > 200',

@@ -4,7 +4,7 @@ import { type Line } from '@rates/testing/line'
 import { observe } from '@rates/testing/observer'
 import { type Violation } from '@rates/testing/violation'
 import { produceBatch } from '@rates/service/produce-batch'
-import { loadBatch, month, randomSize } from './load-batch.ts'
+import { loadBatch, month, randomSize, remembered } from './load-batch.ts'
 import { type Load } from './reads.ts'
 
 export interface Producing {
@@ -31,17 +31,15 @@ const PATIENCE = 120_000
 /** Batches over Kafka at a steady rate; of the large ones, each in a month of its own, readers watch every moment. */
 export function startBatches(line: Line, { rate, largeEvery, largeRows, accepted }: Producing): BatchLoad {
   const load: BatchLoad = { outcomes: [], violations: [], seen: { samples: 0, nothing: 0, all: 0 }, stop }
-  const open = new Set<Promise<unknown>>()
   let stopped = false
-  const started = Date.now()
 
-  const send = async (batch: TestBatch, due: number): Promise<void> => {
+  const send = async (batch: TestBatch, seed: number, due: number): Promise<void> => {
     let retried: string | undefined
     for (let retries = 0; ; retries++) {
       const more = retried === undefined ? {} : { retried }
       try {
         await produce(line, batch)
-        accepted(batch)
+        accepted(remembered(batch, seed))
         return void load.outcomes.push({ at: due, ms: Date.now() - due, retries, ...more })
       } catch (error) {
         const { message } = error as Error
@@ -53,9 +51,9 @@ export function startBatches(line: Line, { rate, largeEvery, largeRows, accepted
       }
     }
   }
-  const sendWatched = async (batch: TestBatch, due: number): Promise<void> => {
-    const observer = await observe(line, [{ batch }], { everyMilliseconds: 100, acrossRestarts: true })
-    await send(batch, due)
+  const sendWatched = async (batch: TestBatch, seed: number, due: number): Promise<void> => {
+    const observer = await observe(line, [{ batch }], { everyMilliseconds: 150, acrossRestarts: true })
+    await send(batch, seed, due)
     await line.reply(batch.id, 180_000).catch(() => undefined) // that it got none is told by the invariants
     await observer.sampled()
     const { samples, seen, violations } = await observer.stop()
@@ -64,30 +62,39 @@ export function startBatches(line: Line, { rate, largeEvery, largeRows, accepted
     load.seen.nothing += seen.get(batch.id)!.nothing
     load.seen.all += seen.get(batch.id)!.all
   }
-  const repeat = async (perSecond: number, one: (number: number, due: number) => Promise<void>): Promise<void> => {
-    for (let number = 0; !stopped; number++) {
-      const due = started + (number * 1000) / perSecond
+  /** One that is due waits while as many as allowed are under way: a machine that cannot keep up is not buried. */
+  const repeat = async (
+    perSecond: number,
+    atOnce: number,
+    one: (number: number, due: number) => Promise<void>,
+  ): Promise<void> => {
+    const open = new Set<Promise<unknown>>()
+    for (let number = 0, due = Date.now(); !stopped; number++, due += 1000 / perSecond) {
       await sleep(Math.max(0, due - Date.now()))
-      const sent: Promise<unknown> = one(number, due)
-        .catch((error: Error) =>
-          load.outcomes.push({ at: due, ms: Date.now() - due, retries: 0, failed: error.message }),
-        )
+      if (open.size >= atOnce) await Promise.race(open)
+      if (stopped) break
+      due = Math.max(due, Date.now())
+      const at = due
+      const sent: Promise<unknown> = one(number, at)
+        .catch((error: Error) => load.outcomes.push({ at, ms: Date.now() - at, retries: 0, failed: error.message }))
         .finally(() => open.delete(sent))
       open.add(sent)
     }
+    await Promise.all(open)
   }
   const going = Promise.all([
-    repeat(rate, (number, due) =>
-      send(loadBatch(`small-${number}`, randomSize(MOST_ROWS), 2 * number + 1, month(2000, number % 60)), due),
-    ),
-    repeat(1 / largeEvery, (number, due) =>
-      sendWatched(loadBatch(`large-${number}`, largeRows, 500_000 + number, month(1971, number)), due),
-    ),
+    repeat(rate, 8, (number, due) => {
+      const seed = 2 * number + 1
+      return send(loadBatch(`small-${number}`, randomSize(MOST_ROWS), seed, month(2000, number % 60)), seed, due)
+    }),
+    repeat(1 / largeEvery, 1, (number, due) => {
+      const seed = 500_000 + number
+      return sendWatched(loadBatch(`large-${number}`, largeRows, seed, month(1971, number)), seed, due)
+    }),
   ])
   async function stop(): Promise<void> {
     stopped = true
     await going
-    await Promise.all(open)
   }
   return load
 }

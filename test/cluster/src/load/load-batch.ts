@@ -1,30 +1,27 @@
 import { digestOf, randomLines, type TestBatch } from '@rates/testing/batches'
 
-/**
- * A batch of random prices of which only what tells it is kept: a run sends millions of rows, and its rows are made again
- * where they are looked at.
- */
+/** A batch of random prices. */
 export function loadBatch(id: string, rows: number, seed: number, month: string): TestBatch {
-  const make = (): string[] => randomLines(rows, { seed, month, sorted: seed % 2 === 0 })
+  const lines = randomLines(rows, { seed, month, sorted: seed % 2 === 0 })
+  return { id, lines, month, digest: digestOf(lines) }
+}
+
+/**
+ * Of a batch that was sent only what tells it is kept, or a run would hold millions of rows: they are made again where
+ * they are looked at.
+ */
+export function remembered(batch: TestBatch, seed: number, id = batch.id): TestBatch {
+  const { month, digest } = batch
+  const rows = batch.lines.length
   return {
     id,
     month,
-    digest: digestOf(make()),
+    digest,
     get lines() {
-      return make()
+      return randomLines(rows, { seed, month, sorted: seed % 2 === 0 })
     },
   }
 }
-
-/** The same rows under another id. */
-export const renamed = (batch: TestBatch, id: string): TestBatch => ({
-  id,
-  month: batch.month,
-  digest: batch.digest,
-  get lines() {
-    return batch.lines
-  },
-})
 
 /** `count` months from the one of `year`'s January on, as `2001-07`. */
 export const month = (year: number, count: number): string =>

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { csv, type TestBatch } from '@rates/testing/batches'
 import { ask, keepAlive } from './http-client.ts'
-import { loadBatch, month, randomSize, renamed } from './load-batch.ts'
+import { loadBatch, month, randomSize, remembered } from './load-batch.ts'
 import { outcomeOf } from './outcomes.ts'
 import { type Load } from './reads.ts'
 
@@ -14,6 +14,8 @@ export interface Uploading {
 }
 
 const MOST_ROWS = 5_000
+/** A machine that cannot keep up is not buried: one that is due waits. */
+const AT_ONCE = 8
 /** Of ten uploads one takes its time, as over a slow line: there is always something in flight when a pod is to end. */
 const SLOW_MILLISECONDS = 3_000
 
@@ -24,7 +26,8 @@ export function startUploads({ url, rate, accepted }: Uploading): Load {
   const open = new Set<Promise<unknown>>()
   let stopped = false
   const one = async (number: number, due: number): Promise<void> => {
-    const batch = loadBatch(`upload-${number}`, randomSize(MOST_ROWS), 2 * number + 1_000_001, month(2000, number % 60))
+    const seed = 1_000_001 + 2 * number
+    const batch = loadBatch(`upload-${number}`, randomSize(MOST_ROWS), seed, month(2000, number % 60))
     const body = csv(batch.lines)
     const slow = number % 10 === 9
     const step = Math.ceil(body.length / (slow ? 6 : 1))
@@ -39,15 +42,15 @@ export function startUploads({ url, rate, accepted }: Uploading): Load {
         body: pieces,
         pause: slow ? SLOW_MILLISECONDS / 6 : 0,
       })
-      accepted(renamed(batch, idOf(answer)))
+      accepted(remembered(batch, seed, idOf(answer)))
     })
     outcomes.push(outcome)
   }
-  const started = Date.now()
   const going = (async () => {
-    for (let number = 0; !stopped; number++) {
-      const due = started + (number * 1000) / rate
+    for (let number = 0, due = Date.now(); !stopped; number++, due += 1000 / rate) {
       await sleep(Math.max(0, due - Date.now()))
+      if (open.size >= AT_ONCE) await Promise.race(open)
+      due = Math.max(due, Date.now())
       const sent: Promise<void> = one(number, due).finally(() => open.delete(sent))
       open.add(sent)
     }
