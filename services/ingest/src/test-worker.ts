@@ -14,10 +14,7 @@ export interface TestWorker {
 }
 
 /** A worker in the test's own process, which stops with the line at the latest. */
-export async function startTestWorker(
-  line: Line,
-  overrides: Record<string, string> = {},
-): Promise<TestWorker> {
+export async function startTestWorker(line: Line, overrides: Record<string, string> = {}): Promise<TestWorker> {
   const config = loadConfig(settings, workerEnvironment(line, overrides))
   const lifecycle = new Lifecycle()
   const stop = (): Promise<void> => lifecycle.stop()

@@ -1,4 +1,4 @@
-import { CAUSES, LOOP_STAGES, STAGES, type Stage, type StageSeconds, type WorkerSeconds } from '@rates/core/bottleneck'
+import { CAUSES, LOOP_STAGES, STAGES, type Stage, type StageSeconds } from '@rates/core/bottleneck'
 import { type Pool } from 'pg'
 import { type z } from 'zod'
 import { type bottleneckSchema } from './bottleneck-schema.ts'
@@ -79,11 +79,10 @@ export class Bottleneck {
   }
 
   async #read(): Promise<BottleneckView> {
-    const [samples, workers, ledger] = await Promise.all([
-      this.#pool.query<{ worker: string; at: number; seconds: WorkerSeconds }>({ name: 'stages', text: SAMPLES }),
-      this.#pool.query<WorkerRow>({ name: 'workers', text: WORKERS }),
-      this.#pool.query<LedgerRow>({ name: 'bottleneck', text: LEDGER }),
-    ])
+    // One after the other: the connections are there for those who read rates.
+    const samples = await this.#pool.query<Sample>({ name: 'stages', text: SAMPLES })
+    const workers = await this.#pool.query<WorkerRow>({ name: 'workers', text: WORKERS })
+    const ledger = await this.#pool.query<LedgerRow>({ name: 'bottleneck', text: LEDGER })
     return viewOf(samples.rows, workers.rows, ledger.rows[0]!)
   }
 }

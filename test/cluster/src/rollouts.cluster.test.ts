@@ -28,6 +28,8 @@ let line: Line
 let replies: Watched
 let pods: PodWatch
 let load: ConstantLoad
+/** Made before anything is sent: that takes a while. */
+const interrupted = loadBatch('interrupted', { rows: 1_000_000, seed: 4, month: month(1970, 6) })
 const timeline = new Timeline((line) => process.stderr.write(`${line}\n`))
 
 beforeAll(async () => {
@@ -150,17 +152,17 @@ describe('under a constant load', () => {
 
   it('a worker is killed in the middle of a large batch', async () => {
     await timeline.during('SIGKILL of a worker in the middle of 1 000 000 rows', async () => {
-      const seed = 4
-      const batch = loadBatch('interrupted', 1_000_000, seed, month(1970, 6))
-      const produced = produce(line, batch)
-      const worker = await storing(batch.id, 3)
+      const produced = produce(line, interrupted)
+      const worker = await storing(interrupted.id, 3)
       const pod = (await readyPods('ingest')).find(({ metadata }) => metadata!.name === worker)!
       const how = await killContainer(pod)
-      const { rows } = await line.pool.query<{ state: string }>('select state from batches where id = $1', [batch.id])
+      const { rows } = await line.pool.query<{ state: string }>('select state from batches where id = $1', [
+        interrupted.id,
+      ])
       await produced
-      load.accepted.push(remembered(batch, seed))
+      load.accepted.push(remembered(interrupted))
       await readyAgain('ingest', 2)
-      expect((await line.reply(batch.id, 120_000)).state).toBe('succeeded')
+      expect((await line.reply(interrupted.id, 120_000)).state).toBe('succeeded')
       expect(rows[0]!.state).toBe('open')
       return how
     })

@@ -47,9 +47,8 @@ async function scale(workers: number, wait = true): Promise<void> {
 /** Sends a million rows, and does something once a part of them is stored. */
 async function load(label: string, act: () => Promise<void> = () => Promise.resolve()): Promise<void> {
   const number = sent.length
-  const seed = 2 * number + 2
-  const batch = loadBatch(`scale-${number}`, ROWS, seed, month(1971, number))
-  sent.push(remembered(batch, seed))
+  const batch = loadBatch(`scale-${number}`, { rows: ROWS, seed: 2 * number + 2, month: month(1971, number) })
+  sent.push(remembered(batch))
   const observer = await observe(line, [{ batch }], { everyMilliseconds: 200 })
   const produced = produce(line, batch)
   await eventually(async () => (await stored(batch.id)) >= 3, {

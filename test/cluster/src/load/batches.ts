@@ -4,8 +4,8 @@ import { type Line } from '@rates/testing/line'
 import { observe } from '@rates/testing/observer'
 import { type Violation } from '@rates/testing/violation'
 import { produceBatch } from '@rates/service/produce-batch'
-import { loadBatch, month, randomSize, remembered } from './load-batch.ts'
-import { type Load } from './reads.ts'
+import { loadBatch, month, randomSize, remembered, type Memory } from './load-batch.ts'
+import { type Load } from './load-process.ts'
 
 export interface Producing {
   /** Small batches a second, of 1 to 20 000 rows. */
@@ -33,13 +33,13 @@ export function startBatches(line: Line, { rate, largeEvery, largeRows, accepted
   const load: BatchLoad = { outcomes: [], violations: [], seen: { samples: 0, nothing: 0, all: 0 }, stop }
   let stopped = false
 
-  const send = async (batch: TestBatch, seed: number, due: number): Promise<void> => {
+  const send = async (batch: TestBatch & Memory, due: number): Promise<void> => {
     let retried: string | undefined
     for (let retries = 0; ; retries++) {
       const more = retried === undefined ? {} : { retried }
       try {
         await produce(line, batch)
-        accepted(remembered(batch, seed))
+        accepted(remembered(batch))
         return void load.outcomes.push({ at: due, ms: Date.now() - due, retries, ...more })
       } catch (error) {
         const { message } = error as Error
@@ -51,9 +51,9 @@ export function startBatches(line: Line, { rate, largeEvery, largeRows, accepted
       }
     }
   }
-  const sendWatched = async (batch: TestBatch, seed: number, due: number): Promise<void> => {
+  const sendWatched = async (batch: TestBatch & Memory, due: number): Promise<void> => {
     const observer = await observe(line, [{ batch }], { everyMilliseconds: 150, acrossRestarts: true })
-    await send(batch, seed, due)
+    await send(batch, due)
     await line.reply(batch.id, 180_000).catch(() => undefined) // that it got none is told by the invariants
     await observer.sampled()
     const { samples, seen, violations } = await observer.stop()
@@ -84,12 +84,12 @@ export function startBatches(line: Line, { rate, largeEvery, largeRows, accepted
   }
   const going = Promise.all([
     repeat(rate, 8, (number, due) => {
-      const seed = 2 * number + 1
-      return send(loadBatch(`small-${number}`, randomSize(MOST_ROWS), seed, month(2000, number % 60)), seed, due)
+      const recipe = { rows: randomSize(MOST_ROWS), seed: 2 * number + 1, month: month(2000, number % 60) }
+      return send(loadBatch(`small-${number}`, recipe), due)
     }),
     repeat(1 / largeEvery, 1, (number, due) => {
-      const seed = 500_000 + number
-      return sendWatched(loadBatch(`large-${number}`, largeRows, seed, month(1971, number)), seed, due)
+      const recipe = { rows: largeRows, seed: 500_000 + number, month: month(1971, number) }
+      return sendWatched(loadBatch(`large-${number}`, recipe), due)
     }),
   ])
   async function stop(): Promise<void> {

@@ -1,9 +1,8 @@
 import { TEST_PORTS, type TestBatch } from '@rates/testing/batches'
 import { type Line } from '@rates/testing/line'
 import { startBatches, type BatchLoad } from './batches.ts'
-import { month } from './load-batch.ts'
-import { startReads, type Load } from './reads.ts'
-import { startUploads } from './uploads.ts'
+import { month, remembered, type Memory } from './load-batch.ts'
+import { startLoadProcess, type Load } from './load-process.ts'
 
 export const READS = { rate: 50, connections: 8 }
 export const UPLOADS = { rate: 1 }
@@ -28,8 +27,8 @@ export interface ConstantLoad {
 export function startConstantLoad(url: string, line: Line): ConstantLoad {
   const accepted: TestBatch[] = []
   const accept = (batch: TestBatch): void => void accepted.push(batch)
-  const reads = startReads({ url, ...READS, paths: readPaths() })
-  const uploads = startUploads({ url, ...UPLOADS, accepted: accept })
+  const reads = startLoadProcess('reader', { url, ...READS, paths: readPaths() })
+  const uploads = startLoadProcess<Memory>('uploader', { url, ...UPLOADS }, (memory) => accept(remembered(memory)))
   const batches = startBatches(line, { ...BATCHES, accepted: accept })
   return {
     reads,

@@ -1,24 +1,34 @@
 import { digestOf, randomLines, type TestBatch } from '@rates/testing/batches'
 
-/** A batch of random prices. */
-export function loadBatch(id: string, rows: number, seed: number, month: string): TestBatch {
-  const lines = randomLines(rows, { seed, month, sorted: seed % 2 === 0 })
-  return { id, lines, month, digest: digestOf(lines) }
+/** What a batch's rows are made of. */
+export interface Recipe {
+  rows: number
+  seed: number
+  month: string
 }
 
-/**
- * Of a batch that was sent only what tells it is kept, or a run would hold millions of rows: they are made again where
- * they are looked at.
- */
-export function remembered(batch: TestBatch, seed: number, id = batch.id): TestBatch {
-  const { month, digest } = batch
-  const rows = batch.lines.length
+/** All that is kept of a batch that was sent, or a run would hold millions of rows. */
+export interface Memory extends Recipe {
+  id: string
+  digest: string
+}
+
+const linesOf = ({ rows, seed, month }: Recipe): string[] => randomLines(rows, { seed, month, sorted: seed % 2 === 0 })
+
+/** A batch of random prices. */
+export function loadBatch(id: string, recipe: Recipe): TestBatch & Memory {
+  const lines = linesOf(recipe)
+  return { ...recipe, id, lines, digest: digestOf(lines) }
+}
+
+/** Its rows are made again where they are looked at. */
+export function remembered({ id, digest, rows, seed, month }: Memory): TestBatch {
   return {
     id,
-    month,
     digest,
+    month,
     get lines() {
-      return randomLines(rows, { seed, month, sorted: seed % 2 === 0 })
+      return linesOf({ rows, seed, month })
     },
   }
 }
