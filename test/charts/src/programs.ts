@@ -1,12 +1,10 @@
 import { execFile, spawn } from 'node:child_process'
-import { chmod, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { chmod, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { cached, cacheFolder } from '@rates/local/cache'
+import { cached } from '@rates/local/cache'
 import { Missing } from '@rates/local/java'
-import { isAlive } from '@rates/local/processes'
+import { alone, telling } from './alone.ts'
 
 const run = promisify(execFile)
 
@@ -119,45 +117,4 @@ async function runNicely(command: string[], env: NodeJS.ProcessEnv): Promise<voi
     child.once('close', resolve)
   })
   if (code !== 0) throw new Error(`${command.join(' ')} failed (exit code ${code}):\n${said}`)
-}
-
-export async function telling<T>(what: string, work: () => Promise<T>): Promise<T> {
-  const since = Date.now()
-  process.stderr.write(`  ${what} ...\n`)
-  const done = await work()
-  process.stderr.write(`  ${what}: ${((Date.now() - since) / 1000).toFixed(1)} s\n`)
-  return done
-}
-
-/** Of two processes that need the same thing, the second waits for the first. A dead owner's lock counts for nothing. */
-export async function alone<T>(name: string, work: () => Promise<T>): Promise<T> {
-  const lock = cacheFolder(join('programs', `${name}.lock`))
-  await mkdir(cacheFolder('programs'), { recursive: true })
-  for (;;) {
-    const mine = await writeFile(lock, String(process.pid), { flag: 'wx' }).then(
-      () => true,
-      () => false,
-    )
-    if (mine) break
-    const owner = await readFile(lock, 'utf8').catch(() => '')
-    if (owner !== '' && !isAlive(Number(owner))) await rm(lock, { force: true })
-    else await sleep(200)
-  }
-  try {
-    return await work()
-  } finally {
-    await rm(lock, { force: true })
-  }
-}
-
-// `npm run charts` runs this before the tests.
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const { schemas } = await import('./schemas.ts')
-  try {
-    for (const name of programNames) await program(name)
-    await schemas()
-  } catch (error) {
-    console.error(error instanceof Missing ? error.message : error)
-    process.exitCode = 1
-  }
 }

@@ -5,10 +5,10 @@ import { promisify } from 'node:util'
 import { cached } from '@rates/local/cache'
 import { Missing } from '@rates/local/java'
 import { parse } from 'yaml'
+import { alone, telling } from './alone.ts'
 import { type Json, kindSchemas, resourceSchemas } from './openapi.ts'
-import { alone, telling } from './programs.ts'
 
-/** The oldest Kubernetes that the charts are for says what fields there are. */
+/** Of this version are the fields that there are. */
 export const kubernetesVersion = '1.34.4'
 
 /** The modules whose custom resources the charts can make. */

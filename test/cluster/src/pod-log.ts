@@ -21,8 +21,8 @@ export async function followLog(
     }
     const lines = createInterface({ input: response })
     lines.on('line', on.line)
+    lines.on('error', () => lines.close()) // what breaks the connection off is told here
     lines.once('close', () => on.end(false))
-    response.once('error', () => lines.close())
   })
   request.once('error', () => on.end(true))
   return () => request.destroy()

@@ -8,6 +8,7 @@ import { javaFlags } from '@rates/local/kafka'
 import { fetchKafka } from '@rates/local/kafka-jars'
 import { type OutgoingRecord } from '@rates/service/kafka'
 import { csv, randomLines } from '@rates/testing/batches'
+import { eventually } from '@rates/testing/eventually'
 import { type Line } from '@rates/testing/line'
 import { startMonitored, type Monitored } from './monitored.ts'
 
@@ -157,7 +158,15 @@ interface Page {
   backlog: { rows: number } | null
 }
 
-const readPage = async ({ url }: Monitored): Promise<Page> => (await fetch(`${url}/bottleneck`)).json() as Promise<Page>
+/** A machine that is busy with all of these may once take too long to connect: that is told, and asked again. */
+const readPage = ({ url }: Monitored): Promise<Page> =>
+  eventually(
+    async () => {
+      const answer = await fetch(`${url}/bottleneck`)
+      return answer.ok && ((await answer.json()) as Page)
+    },
+    { within: 30_000, every: 500, what: 'an answer of /bottleneck' },
+  )
 
 async function byPage(system: Monitored): Promise<Named | undefined> {
   const { verdict } = await readPage(system)

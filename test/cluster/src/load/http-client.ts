@@ -18,16 +18,23 @@ export function keepAlive(connections: number): Agent {
 
 /**
  * @returns the answer's text
- * @throws TryAgain where the service asks for it: 503, or 409 while an upload by this key is going on, with Retry-After
+ * @throws TryAgain where the service asks for it: 503, or 409 while an upload by this key is going on, with Retry-After;
+ *   and where a kept-alive connection was closed before a byte of the answer came
  * @throws an error for any other answer that is no success
  */
 export async function ask(url: string, agent: Agent, sending: Sending): Promise<string> {
   const { method = 'GET', path, headers = {}, body = [], pause = 0 } = sending
+  const repeatable = method === 'GET' || 'idempotency-key' in headers
   const answer = await new Promise<{ status: number; retryAfter: string | undefined; text: string }>(
     (resolve, reject) => {
       const sent = request(new URL(path, url), { agent, method, headers, timeout: 30_000 })
       sent.once('timeout', () => sent.destroy(new Error('no answer within 30 s')))
-      sent.once('error', (error: NodeJS.ErrnoException) => reject(new Error(`${error.code ?? ''} ${error.message}`)))
+      sent.once('error', (error: NodeJS.ErrnoException) => {
+        const told = `${error.code ?? ''} ${error.message}`.trim()
+        // By the time it was sent the server may have closed a connection that lay idle (RFC 9112, 9.3.1).
+        const closed = sent.reusedSocket && ['ECONNRESET', 'EPIPE'].includes(error.code ?? '')
+        reject(closed && repeatable ? new TryAgain(`kept-alive connection was closed: ${told}`, 0) : new Error(told))
+      })
       sent.once('response', (response) => {
         let text = ''
         response.setEncoding('utf8').on('data', (piece: string) => (text += piece))

@@ -26,8 +26,8 @@ const PATIENCE = 60_000
 
 /**
  * Sends a request, again only if it was answered 503 (or 409, an upload of the same key) with Retry-After, after that
- * many seconds and for a minute at most. A connection that cannot be opened or that breaks, and every other answer, is a
- * failure at once.
+ * many seconds; or if the kept-alive connection that it was sent on was closed before an answer came; for a minute at
+ * most. A connection that cannot be opened, one that breaks otherwise, and every other answer is a failure at once.
  */
 export async function outcomeOf(due: number, send: () => Promise<void>): Promise<Outcome> {
   let retries = 0
