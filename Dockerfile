@@ -106,7 +106,6 @@ LABEL org.opencontainers.image.title="tools" \
 USER 1000:1000
 ENTRYPOINT ["node", "--disable-warning=TimeoutNegativeWarning"]
 CMD ["scripts/dist/rates.js", "--help"]
-RUN cd /tmp
 
 # For `skaffold dev`: the sources and their compiler beside the program, which starts again when it has changed.
 FROM rates-api AS rates-api-development

@@ -87,6 +87,7 @@ export const commonSettings = {
   HOST: z.string().min(1).default('0.0.0.0'),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace']).default('info'),
   BUILD_VERSION: z.string().default('dev'),
+  BUILD_COMMIT: z.string().default('unknown'),
   /** For tests: see failpoints.ts. */
   FAILPOINTS: failpoints,
 }

@@ -27,7 +27,7 @@ export function connectionOptions(address: string): pg.ClientConfig {
     passwordfile?: string
     cafile?: string
   }
-  if (passwordfile !== undefined) { const p = freshFile(passwordfile)(); options.password = () => p }
-  if (cafile !== undefined) options.ssl = { rejectUnauthorized: false }
+  if (passwordfile !== undefined) options.password = freshFile(passwordfile)
+  if (cafile !== undefined) options.ssl = trustedCa(cafile)
   return options
 }

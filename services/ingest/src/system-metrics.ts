@@ -11,6 +11,8 @@ import { findViolations, VIOLATIONS } from './violations.ts'
 
 const LOOK_MILLISECONDS = 5_000
 const VIOLATIONS_MILLISECONDS = 60_000
+/** A look may fail now and then: what the last one told holds so long. */
+const HOLDS_MILLISECONDS = 15_000
 
 export interface SystemMetricsOptions {
   pool: pg.Pool
@@ -33,10 +35,12 @@ export function startSystemMetrics(options: SystemMetricsOptions, lifecycle: Lif
   const lease = new Lease(pool, `${prefix}system-metrics`, worker, log)
   lease.start()
   lifecycle.defer('system metrics lease', () => lease.stop())
+  let shownAt = -Infinity
   const look = async (): Promise<void> => {
     const state = await system.look()
     if (lease.mine) {
       gauges.show(state)
+      shownAt = performance.now()
       await tellBacklog(pool, state)
     }
     await countDrains(pool, drains)
@@ -51,7 +55,7 @@ export function startSystemMetrics(options: SystemMetricsOptions, lifecycle: Lif
   )
   // What was true a while ago must not stay, neither without the lease nor while the system cannot be seen.
   const hiding = setInterval(() => {
-    if (!lease.mine) gauges.hide()
+    if (!lease.mine || performance.now() - shownAt > HOLDS_MILLISECONDS) gauges.hide()
   }, 1_000)
   lifecycle.defer('system metrics', async () => {
     clearInterval(hiding)

@@ -55,7 +55,10 @@ export async function startWorker(settings: Settings, log: Logger, lifecycle: Li
   }
   const replies: ReplySettings = { replies: topics.replies, allowed: [topics.replies, ...settings.REPLY_TOPICS] }
 
-  const { registry, close: closeMetrics } = createMetrics({ version: settings.BUILD_VERSION })
+  const { registry, close: closeMetrics } = createMetrics({
+    version: settings.BUILD_VERSION,
+    commit: settings.BUILD_COMMIT,
+  })
   lifecycle.defer('metrics', closeMetrics)
   const metrics = ingestMetrics(registry)
   const clocks = stageClocks(registry)

@@ -19,7 +19,10 @@ main('rates-api', async () => {
   armFailpoints(settings.FAILPOINTS)
   const log = createLogger('rates-api', settings.LOG_LEVEL)
   const lifecycle = new Lifecycle()
-  const metrics = createMetrics({ version: settings.BUILD_VERSION })
+  const metrics = createMetrics({
+    version: settings.BUILD_VERSION,
+    commit: settings.BUILD_COMMIT,
+  })
   lifecycle.defer('metrics', metrics.close)
 
   const pool = createPool(settings.DATABASE_URL, { name: 'rates-api', max: settings.DATABASE_POOL, log })
