@@ -57,7 +57,7 @@ COPY --from=build /app/db/dist db/dist
 COPY --from=build /app/services/rates-api/dist services/rates-api/dist
 COPY db/migrations db/migrations
 ARG VERSION=dev
-ARG COMMIT=
+ARG COMMIT=unknown
 ENV BUILD_VERSION=${VERSION} BUILD_COMMIT=${COMMIT}
 LABEL org.opencontainers.image.title="rates-api" \
       org.opencontainers.image.description="Freight rates: daily averages and uploads over HTTP" \
@@ -76,7 +76,7 @@ COPY --from=build /app/db/dist db/dist
 COPY --from=build /app/services/ingest/dist services/ingest/dist
 COPY db/migrations db/migrations
 ARG VERSION=dev
-ARG COMMIT=
+ARG COMMIT=unknown
 ENV BUILD_VERSION=${VERSION} BUILD_COMMIT=${COMMIT}
 LABEL org.opencontainers.image.title="ingest" \
       org.opencontainers.image.description="Freight rates: batches of prices from Kafka into PostgreSQL" \
@@ -97,7 +97,7 @@ COPY --from=build /app/db/dist db/dist
 COPY --from=build /app/scripts/dist scripts/dist
 COPY db/migrations db/migrations
 ARG VERSION=dev
-ARG COMMIT=
+ARG COMMIT=unknown
 ENV BUILD_VERSION=${VERSION} BUILD_COMMIT=${COMMIT}
 LABEL org.opencontainers.image.title="tools" \
       org.opencontainers.image.description="Freight rates: the program rates, migrations and imports" \

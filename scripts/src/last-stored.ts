@@ -27,7 +27,11 @@ export async function readLastStored(prefix: string): Promise<LedgerEnds> {
     if (error instanceof NothingRuns) return { fault: 'DATABASE_URL is not set' }
     throw error
   }
-  const client = new pg.Client({ ...connectionOptions(databaseUrl), connectionTimeoutMillis: 5_000, query_timeout: 30_000 })
+  const client = new pg.Client({
+    ...connectionOptions(databaseUrl),
+    connectionTimeoutMillis: 5_000,
+    query_timeout: 30_000,
+  })
   client.on('error', () => undefined)
   try {
     await client.connect()

@@ -50,7 +50,8 @@ async function main(args: string[]) {
 
 /** Errors that were foreseen are told in their own words; anything else is a bug and shows where it came from. */
 main(process.argv.slice(2)).catch((error: unknown) => {
-  const foreseen = error instanceof Error && ['Missing', 'NothingRuns', 'CommandFailure', 'ConfigError'].includes(error.name)
+  const foreseen =
+    error instanceof Error && ['Missing', 'NothingRuns', 'CommandFailure', 'ConfigError'].includes(error.name)
   console.error(foreseen ? error.message : error)
   process.exitCode ||= 1
 })

@@ -41,7 +41,11 @@ export async function compareTold(
 ): Promise<{ compared: number; untrue: Untrue[] }> {
   const ends = await admin.ends(replies)
   const from = await admin.offsetsAt(replies, since)
-  const client = new pg.Client({ ...connectionOptions(databaseUrl), connectionTimeoutMillis: 5_000, query_timeout: 60_000 })
+  const client = new pg.Client({
+    ...connectionOptions(databaseUrl),
+    connectionTimeoutMillis: 5_000,
+    query_timeout: 60_000,
+  })
   client.on('error', () => undefined) // the query that is running rejects
   await client.connect()
   const reader = await openReader(kafka, replies)

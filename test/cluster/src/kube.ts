@@ -24,12 +24,19 @@ export async function nodeAddress({ core }: Kube, told: string | undefined): Pro
   return address
 }
 
-/** An empty namespace in which the API server takes restricted pods only, whatever was there before. */
+const OURS = 'rates-e2e=true'
+
+/**
+ * An empty namespace in which the API server takes restricted pods only. Those of earlier runs, which have the same
+ * ports, are deleted.
+ */
 export async function freshNamespace(name: string): Promise<void> {
+  const args = ['delete', 'namespace', '-l', OURS, '--ignore-not-found', '--wait', '--timeout=180s']
+  await kubectl(args, { timeout: 200_000 })
   await deleteNamespace(name)
   await kubectl(['create', 'namespace', name])
   const labels = ['enforce=restricted', 'enforce-version=latest'].map((label) => `pod-security.kubernetes.io/${label}`)
-  await kubectl(['label', 'namespace', name, ...labels])
+  await kubectl(['label', 'namespace', name, OURS, ...labels])
 }
 
 export async function deleteNamespace(name: string): Promise<void> {

@@ -225,9 +225,10 @@ describe('the verdict, by the recording rule and on /bottleneck', () => {
         let sent = 0
         repeat(line, async () => {
           await line.send(record(sent++))
-          await sleep(500)
+          await sleep(2_000)
         })
-        for (const until = Date.now() + 75_000; Date.now() < until; await sleep(1_000)) {
+        await sleep(40_000) // the start of a worker is work, of which a minute's rates tell at first
+        for (const until = Date.now() + 40_000; Date.now() < until; await sleep(1_000)) {
           expect(await byRule(system)).toBeUndefined()
           expect(await byPage(system)).toBeUndefined()
         }
