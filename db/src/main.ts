@@ -6,7 +6,7 @@ import { grant, type Grantees } from './grants.ts'
 import { patiently, runJob } from './job.ts'
 import { asMigrator, migrate } from './migrate.ts'
 
-// The migration Job: brings a database to the newest schema, gives roles what they need, makes the topics, and says what
+// The migration Job: brings a database to the newest schema, makes the topics, gives roles what they need, and says what
 // it did. Each is harmless to repeat.
 
 const schema = z.object({
@@ -29,6 +29,8 @@ runJob('migration', async () => {
   const url = settings.DATABASE_URL
   const applied = await patiently(() => migrate(url, (name) => console.log(`applied ${name}`)))
   console.log(applied.length === 0 ? 'nothing to do: the schema is up to date' : `${applied.length} migrations applied`)
+  // Before the grants, by which wait.ts sees that all is ready: a worker ends where topics are missing.
+  if (settings.KAFKA_BROKERS !== undefined) await makeTopics(settings, settings.KAFKA_BROKERS)
   const grantees: Grantees = {
     ingest: settings.GRANT_INGEST_TO,
     api: settings.GRANT_API_TO,
@@ -41,7 +43,6 @@ runJob('migration', async () => {
     await patiently(() => asMigrator(url, (client) => grant(client, grantees)))
     console.log(`granted: ${told.join('; ')}`)
   }
-  if (settings.KAFKA_BROKERS !== undefined) await makeTopics(settings, settings.KAFKA_BROKERS)
 })
 
 async function makeTopics(settings: Settings, brokers: string[]): Promise<void> {

@@ -49,6 +49,8 @@ export interface ConsumerWatch {
   handling(change: 1 | -1): void
   /** A commit has begun (1) or ended (-1). */
   committing(change: 1 | -1): void
+  /** The broker takes no request for so many milliseconds: a quota is used up. */
+  throttled(milliseconds: number): void
   /** Kafka is away or in disorder: the client tries again. */
   retried(): void
 }
@@ -214,6 +216,9 @@ function watchEvents(consumer: KafkaConsumer, watch: ConsumerWatch): void {
     if (payload.apiName === 'Fetch') watch.answered(payload.duration)
   })
   consumer.on('consumer.fetch', ({ payload }) => watch.fetched(payload.duration))
+  consumer.on('consumer.network.request_queue_size', ({ payload }) => {
+    if ('throttled' in payload) watch.throttled(payload.throttled as number)
+  })
   consumer.on('consumer.rebalancing', () => watch.retried())
   consumer.on('consumer.crash', () => watch.retried())
   consumer.on('consumer.network.request_timeout', () => watch.retried())

@@ -28,6 +28,13 @@ queue.scheduleCheckPendingRequests = function (): void {
   if (this.pending.length > 0 || this.throttledUntil > Date.now()) schedule.call(this)
 }
 
+// That a broker holds a client back, by a quota, is told by no event: it goes with one that there is (kafka-consumer.ts).
+const throttle = queue.maybeThrottle
+queue.maybeThrottle = function (milliseconds): void {
+  throttle.call(this, milliseconds)
+  if (milliseconds) this.instrumentationEmitter?.emit('network.request_queue_size', { throttled: milliseconds })
+}
+
 export interface KafkaSettings {
   brokers: string[]
   clientId: string

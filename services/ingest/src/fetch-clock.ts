@@ -10,8 +10,9 @@ type State = 'busy' | 'idle' | 'downstream' | 'broker'
 
 /**
  * The clock of fetching. A worker's lanes are one worker of this stage, or a lane that is idle would hide that the other
- * one waits. It is blocked on its downstream while records are in hand; on the broker while it waits for a commit or a
- * fetch though records lie in its partitions; busy while it reads an answer; idle otherwise.
+ * one waits. It is blocked on its downstream while records are in hand; on the broker while it waits for a commit, or for
+ * a fetch though records lie in its partitions or the broker holds it back by a quota, behind which records may lie that
+ * nobody knows of; busy while it reads an answer; idle otherwise.
  */
 export class FetchClock {
   private readonly clock: StateClock<State>
@@ -46,7 +47,7 @@ export class FetchClock {
     if (any(({ inHand }) => inHand > 0)) this.clock.set('downstream')
     else if (any(({ commits }) => commits > 0)) this.clock.set('broker')
     else if (any(({ reading }) => reading)) this.clock.set('busy')
-    else this.clock.set(any((lane) => lane.isBehind) ? 'broker' : 'idle')
+    else this.clock.set(any((lane) => lane.isBehind || lane.isThrottled) ? 'broker' : 'idle')
   }
 }
 
@@ -65,6 +66,9 @@ export class LaneWatch implements ConsumerWatch {
   reading = false
   private readonly behind = new Map<number, number>()
   private tookAt = -Infinity
+  private throttledUntil = -Infinity
+  /** When the fetch that is on its way began. */
+  private waitsSince = Infinity
   private fetchSeconds: number | undefined
   private readonly onChange: () => void
   private readonly now: () => number
@@ -82,6 +86,11 @@ export class LaneWatch implements ConsumerWatch {
     return false
   }
 
+  /** Whether the broker holds back what was asked of it; until it answers, that is why. */
+  get isThrottled(): boolean {
+    return this.waitsSince < this.throttledUntil
+  }
+
   assigned(partitions: readonly number[]): void {
     for (const partition of this.behind.keys()) if (!partitions.includes(partition)) this.behind.delete(partition)
     this.events?.progress()
@@ -90,6 +99,7 @@ export class LaneWatch implements ConsumerWatch {
 
   fetching(): void {
     this.reading = false
+    this.waitsSince = this.now()
     this.onChange()
   }
 
@@ -97,12 +107,14 @@ export class LaneWatch implements ConsumerWatch {
     this.reading = true
     // A broker that kept us waiting as long as it may had nothing for us: what we had heard of was no record for us,
     // but a mark of a transaction, say.
-    if (milliseconds >= LONG_POLL_MILLISECONDS && this.now() - this.tookAt > FORGET_MILLISECONDS) this.behind.clear()
+    const knownAt = Math.max(this.tookAt, this.throttledUntil)
+    if (milliseconds >= LONG_POLL_MILLISECONDS && this.now() - knownAt > FORGET_MILLISECONDS) this.behind.clear()
     this.onChange()
   }
 
   fetched(milliseconds: number): void {
     this.reading = false
+    this.waitsSince = Infinity
     this.fetchSeconds = milliseconds / 1000
     this.onChange()
   }
@@ -125,6 +137,11 @@ export class LaneWatch implements ConsumerWatch {
 
   committing(change: 1 | -1): void {
     this.commits += change
+    this.onChange()
+  }
+
+  throttled(milliseconds: number): void {
+    this.throttledUntil = Math.max(this.throttledUntil, this.now() + milliseconds)
     this.onChange()
   }
 

@@ -150,6 +150,27 @@ describe('the clock of fetching', () => {
     expect(clock.isWaiting).toBe(false)
   })
 
+  it('waits for a broker that holds it back, whatever is known to lie there', () => {
+    const clock = new FetchClock(now)
+    const lane = clock.lane()
+    lane.fetching()
+    lane.throttled(4_000) // by the answer
+    lane.answered(1)
+    lane.fetched(1)
+    lane.took(0, records, 0)
+    lane.handling(1)
+    after(1)
+    lane.handling(-1)
+    lane.fetching()
+    after(5) // the broker takes it after three, and answers late
+    lane.answered(10)
+    lane.fetched(10)
+    lane.fetching()
+    after(7) // as long as it likes, with nothing
+    expect(clock.read()).toEqual({ busy: 0, idle: 7, blocked: { downstream: 1, broker: 5 } })
+    expect(clock.isWaiting).toBe(false)
+  })
+
   it('forgets what lies in partitions that are others’ now', () => {
     const clock = new FetchClock(now)
     const lane = clock.lane()

@@ -1,11 +1,12 @@
 import path from 'node:path'
 import { eventually } from '@rates/testing/eventually'
-import { connectKube, freshNamespace, deleteNamespace, nodeAddress, type Kube } from './kube.ts'
+import { connectKube, deleteNamespace, deleteNamespaces, freshNamespace, nodeAddress, type Kube } from './kube.ts'
 import { helm, kubectl } from './programs.ts'
 import { clusterSettings, root, type ClusterSettings } from './settings.ts'
 
 export const RELEASE = 'rates'
 export const DEV_RELEASE = 'rates-dev'
+const INSTALLED = 'rates-e2e=installed'
 
 /** The two charts in a namespace of their own, and where they are reached from outside the cluster. */
 export interface Installation {
@@ -58,7 +59,9 @@ export async function install(namespace: string, options: InstallOptions = {}): 
   ]
   const given = (more: readonly string[]): string[] => [...values, ...more].flatMap((each) => ['--set', each])
 
+  await deleteNamespaces(INSTALLED)
   await freshNamespace(namespace)
+  await kubectl(['label', 'namespace', namespace, INSTALLED])
   await options.before?.(kube)
   const startedAt = Date.now()
   await helm([

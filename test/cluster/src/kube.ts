@@ -24,19 +24,18 @@ export async function nodeAddress({ core }: Kube, told: string | undefined): Pro
   return address
 }
 
-const OURS = 'rates-e2e=true'
-
-/**
- * An empty namespace in which the API server takes restricted pods only. Those of earlier runs, which have the same
- * ports, are deleted.
- */
+/** An empty namespace in which the API server takes restricted pods only. */
 export async function freshNamespace(name: string): Promise<void> {
-  const args = ['delete', 'namespace', '-l', OURS, '--ignore-not-found', '--wait', '--timeout=180s']
-  await kubectl(args, { timeout: 200_000 })
   await deleteNamespace(name)
   await kubectl(['create', 'namespace', name])
   const labels = ['enforce=restricted', 'enforce-version=latest'].map((label) => `pod-security.kubernetes.io/${label}`)
-  await kubectl(['label', 'namespace', name, OURS, ...labels])
+  await kubectl(['label', 'namespace', name, ...labels])
+}
+
+/** Those with a label, of earlier runs: the ports of the nodes are theirs until they are gone. */
+export async function deleteNamespaces(label: string): Promise<void> {
+  const args = ['delete', 'namespace', '-l', label, '--ignore-not-found', '--wait', '--timeout=180s']
+  await kubectl(args, { timeout: 200_000 })
 }
 
 export async function deleteNamespace(name: string): Promise<void> {
