@@ -1,7 +1,7 @@
 // Starts the system as a user does, imports a dump of the original service, asks over HTTP for answers that the original
 // gave (from its own PostgreSQL 15), sends a batch from the console producer, and stops it with Ctrl-C's signal.
 // The argument is the dump; where it is not there, only the demo data are asked for.
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 
@@ -23,7 +23,12 @@ const run = (command, args, input) =>
     if (input !== undefined) child.stdin.end(input)
   })
 
-const system = spawn('npm', ['start'], { stdio: ['ignore', 'pipe', 'inherit'], detached: true })
+// Where there is a Prometheus, it runs beside the system.
+const monitored = spawnSync(process.env.PROMETHEUS_BIN || 'prometheus', ['--version']).status === 0
+const system = spawn('npm', ['start', ...(monitored ? ['--', '--monitoring'] : [])], {
+  stdio: ['ignore', 'pipe', 'inherit'],
+  detached: true,
+})
 let terminal = ''
 system.stdout.on('data', (data) => {
   terminal += data
@@ -40,10 +45,24 @@ const ready = async () => {
   throw new Error('npm start did not get ready')
 }
 
+const until = async (ask, wanted) => {
+  for (const deadline = Date.now() + 30_000; ; await sleep(500)) {
+    const answer = await ask()
+    if (answer === wanted || Date.now() > deadline) return answer
+  }
+}
+
 try {
   const api = await ready()
   const get = async (path) => (await fetch(`${api}${path}`)).json()
   check('GET /', await get('/'), { message: 'Hello world!' })
+  check('two workers say what they do', await until(async () => (await get('/bottleneck')).reporting, 2), 2)
+  if (monitored) {
+    const { prometheusUrl } = state()
+    const up = async () =>
+      (await (await fetch(`${prometheusUrl}/api/v1/query?query=count(up==1)`)).json()).data.result[0]?.value[1]
+    check('Prometheus sees all three', await until(up, '3'), '3')
+  } else console.log('skip --monitoring: there is no Prometheus')
 
   if (dump && existsSync(dump)) {
     check('import', (await run('npm', ['run', 'import', '--', dump])).code, 0)

@@ -17,14 +17,16 @@ kills and restarts under a constant load, upgrades, scaling, uninstalling. Names
   --repository NAME        what stands before /rates-api, /ingest and /tools (rates)
   --node HOST              where NodePorts are reached (the first node's InternalIP; on kind 127.0.0.1)
   --ports A,B,C            free NodePorts for the API, Kafka and PostgreSQL (30080,30092,30432)
-  --only NAME              one of: install, rollouts, upgrade, scale, admission
+  --host HOST              where pods reach this machine, on which the test external-services runs servers for them (the
+                           first node's InternalIP, where that is this machine; else the test is skipped)
+  --only NAME              one of: install, rollouts, upgrade, scale, admission, external-services
   --upgrades N             how many follow one another (20)
   --report                 writes docs/rollouts.md and docs/plots/rollouts.svg
   --keep                   leaves the installations for a look at them
   --help
 
-Each option has a variable: CLUSTER_IMAGE_LOADER, CLUSTER_TAG, CLUSTER_REPOSITORY, CLUSTER_NODE, CLUSTER_NODE_PORTS,
-CLUSTER_UPGRADES, CLUSTER_REPORT=1, CLUSTER_KEEP=1. Logs of all pods go to .rates/cluster/logs.
+Each option has a variable: CLUSTER_IMAGE_LOADER, CLUSTER_TAG, CLUSTER_REPOSITORY, CLUSTER_NODE, CLUSTER_HOST,
+CLUSTER_NODE_PORTS, CLUSTER_UPGRADES, CLUSTER_REPORT=1, CLUSTER_KEEP=1. Logs of all pods go to .rates/cluster/logs.
 `
 
 /** `npm run e2e:cluster`. Returns the exit code. */
@@ -45,7 +47,7 @@ export async function e2eCluster(root, args) {
 function read(args) {
   const text = { type: 'string' }
   const flag = { type: 'boolean' }
-  const known = { tag: text, repository: text, node: text, ports: text, only: text, upgrades: text }
+  const known = { tag: text, repository: text, node: text, host: text, ports: text, only: text, upgrades: text }
   const flags = { report: flag, keep: flag, help: flag }
   try {
     return parseArgs({ args, options: { 'image-loader': text, ...known, ...flags } }).values
@@ -60,6 +62,7 @@ function variables(options) {
     CLUSTER_TAG: options.tag,
     CLUSTER_REPOSITORY: options.repository,
     CLUSTER_NODE: options.node,
+    CLUSTER_HOST: options.host,
     CLUSTER_NODE_PORTS: options.ports,
     CLUSTER_UPGRADES: options.upgrades,
     CLUSTER_REPORT: options.report && '1',

@@ -12,7 +12,7 @@
 
 {{/*
 One volume with everything secret that a container needs, as files that follow their Secrets: a rotated password is
-used by the next connection. dict "root" $ "user" the database's user "kafka" true "s3" true
+used by the next connection. dict "root" $ "user" the database's user, if any, "kafka" true "s3" true
 */}}
 {{- define "rates.secretsVolume" -}}
 {{- $values := .root.Values -}}
@@ -20,11 +20,13 @@ used by the next connection. dict "root" $ "user" the database's user "kafka" tr
   projected:
     defaultMode: 288 # 0440, which not every YAML reads as octal
     sources:
+      {{- with .user }}
       - secret:
-          name: {{ include "rates.databaseSecret" .root }}
+          name: {{ include "rates.databaseSecret" $.root }}
           items:
-            - { key: {{ (index $values.database.users .user).key | quote }}, path: database-password }
+            - { key: {{ (index $values.database.users .).key | quote }}, path: database-password }
       {{- include "rates.caSource" (dict "ca" $values.database.ca "path" "database-ca.crt") | nindent 6 }}
+      {{- end }}
       {{- if .kafka }}
       {{- if $values.kafka.sasl.mechanism }}
       - secret:

@@ -5,10 +5,11 @@ import { rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { eventually } from '@rates/testing/eventually'
 import { temporaryFolder } from '@rates/testing/temporary-folder'
+import { describeWithPrometheus } from '@rates/testing/with-prometheus'
 import { Missing } from './java.ts'
 import { requirePrometheus, startPrometheus, type RunningPrometheus } from './prometheus.ts'
 
-describe('startPrometheus', () => {
+describeWithPrometheus('startPrometheus', () => {
   let dir: string
   let target: Server
   let running: RunningPrometheus | undefined
@@ -55,7 +56,9 @@ describe('startPrometheus', () => {
     const [kept] = await ask(`water_litres @ ${since[1]}`)
     expect(kept?.value[1]).toBe('21')
   })
+})
 
+describe('requirePrometheus', () => {
   it('says what to do where there is no such program, or another one', async () => {
     for (const program of ['/nowhere/prometheus', 'true']) {
       const missing = await requirePrometheus(program).catch((error: unknown) => error)

@@ -262,7 +262,7 @@ export async function tailTopic(
   onRecord: (record: IncomingRecord) => void,
 ): Promise<Tail> {
   const kafka = kafkaClient(settings)
-  const groupId = `tail-${randomUUID()}`
+  const groupId = `${topic}.tail-${randomUUID()}`
   const admin = kafka.admin()
   await admin.connect()
   const ends = new Map<number, bigint>()

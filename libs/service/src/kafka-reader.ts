@@ -31,11 +31,11 @@ const STALL_SECONDS = 20
 
 /**
  * Reads any parts of a topic in little memory, in a group of its own that commits nothing and is deleted afterwards:
- * nobody's offsets are touched.
+ * nobody's offsets are touched. Its name begins as the topic's: what a prefix allows to a user covers both.
  */
 export async function openReader(settings: KafkaSettings, topic: string, signal?: AbortSignal): Promise<TopicReader> {
   const kafka = kafkaClient(settings)
-  const groupId = `read-${randomUUID()}`
+  const groupId = `${topic}.read-${randomUUID()}`
   const consumer = kafka.consumer({
     groupId,
     maxWaitTimeInMs: 100,

@@ -23,6 +23,8 @@ const goPrograms = {
   kubeconform: { path: 'github.com/yannh/kubeconform/cmd/kubeconform', version: '0.8.0', tells: ['-v'] },
   'kube-score': { path: 'github.com/zegl/kube-score/cmd/kube-score', version: '1.20.0', tells: ['version'] },
   kind: { path: 'sigs.k8s.io/kind', version: '0.33.0', tells: ['version'] },
+  /** An object store that serves a plain folder by the interface of S3. */
+  versitygw: { path: 'github.com/versity/versitygw/cmd/versitygw', version: '1.8.0', tells: ['--version'] },
 } satisfies Record<string, GoProgram>
 
 const hadolintVersion = '2.15.1'

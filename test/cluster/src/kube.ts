@@ -1,3 +1,4 @@
+import { networkInterfaces } from 'node:os'
 import { CoreV1Api, KubeConfig, type V1Pod } from '@kubernetes/client-node'
 import { eventually } from '@rates/testing/eventually'
 import { kubectl } from './programs.ts'
@@ -22,6 +23,15 @@ export async function nodeAddress({ core }: Kube, told: string | undefined): Pro
   const address = items[0]?.status?.addresses?.find(({ type }) => type === 'InternalIP')?.address
   if (address === undefined) throw new Error('the first node has no InternalIP: tell where NodePorts are, by --node')
   return address
+}
+
+/** Where pods reach this machine: as it was told, else where it is the first node itself. On kind a node is a container. */
+export async function hostAddress({ core }: Kube, told: string | undefined): Promise<string | undefined> {
+  if (told !== undefined) return told
+  const { items } = await core.listNode()
+  const ours = new Set(Object.values(networkInterfaces()).flatMap((all) => all?.map(({ address }) => address) ?? []))
+  const internal = items[0]?.status?.addresses?.find(({ type }) => type === 'InternalIP')?.address
+  return internal !== undefined && ours.has(internal) ? internal : undefined
 }
 
 /** An empty namespace in which the API server takes restricted pods only. */

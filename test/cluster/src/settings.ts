@@ -12,6 +12,8 @@ export interface ClusterSettings {
   repository: string
   /** Where NodePorts are reached; told by the cluster unless set. */
   node: string | undefined
+  /** Where pods reach this machine; told by the cluster where this machine is its first node. */
+  host: string | undefined
   /** Ports of the nodes that are free; the defaults are those that kind-config.yaml maps. */
   ports: { api: number; kafka: number; postgres: number }
   /** Builds an image and brings it to the nodes: `COMMAND TAG DOCKERFILE CONTEXT [build arguments]`. */
@@ -36,6 +38,7 @@ export function clusterSettings(env: NodeJS.ProcessEnv = process.env): ClusterSe
     tag: env['CLUSTER_TAG'] || 'dev',
     repository: env['CLUSTER_REPOSITORY'] || 'rates',
     node: env['CLUSTER_NODE'] || undefined,
+    host: env['CLUSTER_HOST'] || undefined,
     imageLoader: env['CLUSTER_IMAGE_LOADER'] || undefined,
     keep: env['CLUSTER_KEEP'] === '1',
     report: env['CLUSTER_REPORT'] === '1',

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { describe, expect, it } from '@jest/globals'
+import { expect, it } from '@jest/globals'
 import { findJava } from '@rates/local/java'
 import { javaFlags } from '@rates/local/kafka'
 import { fetchKafka } from '@rates/local/kafka-jars'
@@ -10,6 +10,7 @@ import { type OutgoingRecord } from '@rates/service/kafka'
 import { csv, randomLines } from '@rates/testing/batches'
 import { eventually } from '@rates/testing/eventually'
 import { type Line } from '@rates/testing/line'
+import { describeWithPrometheus } from '@rates/testing/with-prometheus'
 import { startMonitored, type Monitored } from './monitored.ts'
 
 /** Within this time both have to name the bottleneck. */
@@ -210,7 +211,7 @@ async function check(scenario: Scenario): Promise<void> {
   }
 }
 
-describe('the verdict, by the recording rule and on /bottleneck', () => {
+describeWithPrometheus('the verdict, by the recording rule and on /bottleneck', () => {
   // These wait nearly all of the time, so that they do not take each other's CPU.
   const waiting = Object.entries(scenarios).filter(([, { cause }]) => cause !== 'cpu')
   it.concurrent.each(waiting)('names %s', (_, scenario) => check(scenario), 240_000)

@@ -1,10 +1,11 @@
 import { readdirSync, readFileSync } from 'node:fs'
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { afterAll, beforeAll, expect, it } from '@jest/globals'
 import { dashboards } from '@rates/monitoring/dashboards/all'
 import { queriesOf, queriesOfRules, substituted, type Asked } from '@rates/monitoring/queries'
 import { eventually } from '@rates/testing/eventually'
 import { familyOf, readExposition, type Family } from '@rates/testing/exposition'
 import { readPromql } from '@rates/testing/promql'
+import { describeWithPrometheus } from '@rates/testing/with-prometheus'
 import { startMonitored, type Monitored } from './monitored.ts'
 import { leaveOpen, useAll } from './use-all.ts'
 
@@ -13,8 +14,8 @@ const read = (path: string): string => readFileSync(new URL(path, root), 'utf8')
 
 /** What Prometheus adds to every series, on a cluster and here. */
 const TARGET_LABELS = ['job', 'instance', 'namespace', 'pod', 'container']
-/** Series of Prometheus' own, and of those who watch the cluster. */
-const OTHERS = /^(up|ALERTS|ALERTS_FOR_STATE|scrape_\w+|(kube|container|kubelet|prometheus)_\w+)$/
+/** Series of Prometheus' own. */
+const OTHERS = /^(up|ALERTS|ALERTS_FOR_STATE|scrape_\w+)$/
 
 /** In running text and in blocks: whatever names a metric and is no command and no SQL. */
 function runbookQueries(): Asked[] {
@@ -31,13 +32,6 @@ function runbookQueries(): Asked[] {
 }
 
 const queries = [...dashboards.flatMap(queriesOf), ...queriesOfRules(), ...runbookQueries()]
-queries.push(
-  {
-    where: 'mutant',
-    expr: 'sum by (nope) (rates_ingest_rows_total{stge="copy",stage="kopy"}) + rates_ingest_nothing_total',
-  },
-  { where: 'mutant 2', expr: 'sum(rate(up))' },
-)
 const recorded = new Set(queriesOfRules().flatMap(({ where }) => where.split(' › ')[1] ?? []))
 
 let system: Monitored
@@ -78,7 +72,7 @@ async function ruleStates(): Promise<RuleState[]> {
   return data.groups.flatMap(({ rules }) => rules)
 }
 
-describe('what is asked of a running system', () => {
+describeWithPrometheus('what is asked of a running system', () => {
   it('is a lot, on dashboards, in rules and in runbooks', () => {
     expect(queries.length).toBeGreaterThan(100)
     for (const kind of ['runbook ', 'rates-page › ', `${dashboards[0]!.title} › `]) {
@@ -139,7 +133,7 @@ describe('what is asked of a running system', () => {
   })
 })
 
-describe('docs/metrics.md', () => {
+describeWithPrometheus('docs/metrics.md', () => {
   const rows = read('docs/metrics.md')
     .split('\n')
     .filter((line) => line.startsWith('| `'))
