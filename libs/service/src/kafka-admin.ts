@@ -41,8 +41,8 @@ export interface TopicDescription {
 
 export interface Admin {
   topics(): Promise<string[]>
-  /** The number of brokers, and the settings of one of them. */
-  brokers(): Promise<{ count: number; config: Record<string, string> }>
+  /** How many there are. */
+  brokers(): Promise<number>
   /** @returns false if the topic is there already. */
   createTopic(topic: string, partitions: number, replication: number, config: Record<string, string>): Promise<boolean>
   deleteTopics(topics: string[]): Promise<void>
@@ -71,11 +71,8 @@ async function untilLed(admin: kafkajs.Admin, topic: string): Promise<void> {
   }
 }
 
-async function configOf(
-  admin: kafkajs.Admin,
-  type: kafkajs.ConfigResourceTypes,
-  name: string,
-): Promise<Record<string, string>> {
+async function configOf(admin: kafkajs.Admin, name: string): Promise<Record<string, string>> {
+  const type = kafkajs.ConfigResourceTypes.TOPIC
   const { resources } = await admin.describeConfigs({ includeSynonyms: false, resources: [{ type, name }] })
   const entries = resources[0]?.configEntries ?? []
   return Object.fromEntries(entries.map(({ configName, configValue }) => [configName, configValue]))
@@ -113,13 +110,11 @@ export async function connectAdmin(settings: KafkaSettings): Promise<Admin> {
         replication: partitions[0]?.replicas.length ?? 0,
         inSync: Math.min(...partitions.map(({ isr }) => isr.length)),
         leaderless: partitions.filter(({ leader }) => leader < 0).length,
-        config: await configOf(admin, kafkajs.ConfigResourceTypes.TOPIC, topic),
+        config: await configOf(admin, topic),
       }
     },
     async brokers() {
-      const { brokers } = await admin.describeCluster()
-      const config = await configOf(admin, kafkajs.ConfigResourceTypes.BROKER, String(brokers[0]!.nodeId))
-      return { count: brokers.length, config }
+      return (await admin.describeCluster()).brokers.length
     },
     async group(groupId) {
       const { groups } = await admin.describeGroups([groupId])

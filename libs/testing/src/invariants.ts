@@ -34,6 +34,8 @@ export interface CheckOptions {
   observation?: Observation
   /** Milliseconds that the workers have to come to an end (I6). */
   within?: number
+  /** Whether what the view shows of a month is compared row by row, which takes a second for 100 000 of them. */
+  compared?: (month: string) => boolean
 }
 
 /** What the ledger has of a batch. */
@@ -63,7 +65,7 @@ interface Queued {
 export async function checkInvariants(
   line: Line,
   sent: readonly Sent[],
-  { observation, within = 40_000 }: CheckOptions = {},
+  { observation, within = 40_000, compared = () => true }: CheckOptions = {},
 ): Promise<Violation[]> {
   const left = await nothingRemains(line, within)
   const [rows, log, verification] = await Promise.all([
@@ -85,7 +87,8 @@ export async function checkInvariants(
     const replies = each.replies ?? (await line.replies(each.batch.id))
     checkReplies(each, row, outcome, replies, await queued(line, each.batch.id), tell)
   }
-  violations.push(...(await checkView(line, sent, rows)))
+  const shown = sent.filter(({ batch }) => compared(batch.month))
+  violations.push(...(await checkView(line, shown, rows)))
   return violations
 }
 

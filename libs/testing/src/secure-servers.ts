@@ -11,7 +11,7 @@ import { type Certified, together } from './certificates.ts'
 const run = promisify(execFile)
 
 export interface SecureOptions {
-  /** The name or address by which others reach this machine, for which the certificate is: then the servers listen at all addresses. */
+  /** The name or address by which others reach this machine, for which the certificate is. They listen at all addresses then, unless it is `localhost`. */
   host?: string
 }
 
@@ -69,6 +69,7 @@ export async function startSecureKafka(
   const keystore = join(folder, 'kafka.pem')
   await writeFile(keystore, await together(server), { mode: 0o600 })
   const port = await anyFreePort()
+  const address = host === undefined || host === 'localhost' ? '127.0.0.1' : '0.0.0.0'
   const scram = 'org.apache.kafka.common.security.scram.ScramLoginModule required;'
   const plain = 'org.apache.kafka.common.security.plain.PlainLoginModule required user_plain="plain";'
   const start = (): Promise<RunningKafka> =>
@@ -76,7 +77,7 @@ export async function startSecureKafka(
       dir: join(folder, 'kafka'),
       port: 0,
       extra: (ports) => ({
-        listeners: `PLAINTEXT://127.0.0.1:${ports.broker},CONTROLLER://127.0.0.1:${ports.controller},SECURE://${host === undefined ? '127.0.0.1' : '0.0.0.0'}:${port}`,
+        listeners: `PLAINTEXT://127.0.0.1:${ports.broker},CONTROLLER://127.0.0.1:${ports.controller},SECURE://${address}:${port}`,
         'advertised.listeners': `PLAINTEXT://127.0.0.1:${ports.broker},SECURE://${host ?? 'localhost'}:${port}`,
         'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURE:SASL_SSL',
         'sasl.enabled.mechanisms': 'PLAIN,SCRAM-SHA-256,SCRAM-SHA-512',

@@ -25,9 +25,15 @@ beforeAll(async () => {
   releases.push(() => rm(folder, { recursive: true }))
   const ca = await makeCa(folder, 'ca')
   const server = await certify(folder, ca, 'server', 'DNS:localhost')
-  const [postgres, kafka] = await Promise.all([startSecurePostgres(folder, server), startSecureKafka(folder, server)])
+  const [postgres, kafka] = await Promise.all([
+    startSecurePostgres(folder, server),
+    startSecureKafka(folder, server, { host: 'localhost' }),
+  ])
   releases.push(postgres.stop, kafka.stop)
   await kafka.setPassword('keeper', 'hush')
+  // No more than docs/kubernetes.md asks for.
+  await kafka.allow('keeper', ['Read', 'Write', 'Describe', 'DescribeConfigs', 'Create'], 'topic', 'secure.rates')
+  await kafka.allow('keeper', ['Read', 'Describe', 'Delete'], 'group', 'secure.rates')
   const [databasePassword, kafkaPassword] = [join(folder, 'database-password'), join(folder, 'kafka-password')]
   await Promise.all([writeFile(databasePassword, 'rates\n'), writeFile(kafkaPassword, 'hush\n')])
   const place = { databaseUrl: postgres.url.replace(':rates@', '@'), brokers: [kafka.secure], prefix: 'secure.' }

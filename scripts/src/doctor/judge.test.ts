@@ -96,7 +96,7 @@ const others = [
   { ...lane, name: 'rates.replies', config: { ...lane.config, 'message.timestamp.type': 'CreateTime' } },
 ]
 const group = { topic: 'rates.batches', group: 'rates-ingest', members: ['a', 'b'], lag: 5 }
-const kafka: KafkaFacts = { brokers: 3, config: {}, topics: [lane, ...others, letters], missing: [], lanes: [group] }
+const kafka: KafkaFacts = { brokers: 3, topics: [lane, ...others, letters], missing: [], lanes: [group] }
 const withLane = (config: Record<string, string>, rest: Partial<TopicFacts> = {}): KafkaFacts => ({
   ...kafka,
   topics: [{ ...lane, ...rest, config: { ...lane.config, ...config } }, ...others, letters],

@@ -17,7 +17,6 @@ export interface LaneFacts {
 
 export interface KafkaFacts {
   brokers: number
-  config: Record<string, string>
   /** Those of the platform that are there. */
   topics: TopicFacts[]
   missing: string[]
@@ -29,7 +28,7 @@ export const CLOCK_MILLISECONDS = 5_000
 export async function askKafka(admin: Admin, prefix: string): Promise<KafkaFacts> {
   const names = topicNames(prefix)
   const groups = groupNames(prefix)
-  const [{ count, config }, all] = await Promise.all([admin.brokers(), admin.topics()])
+  const [brokers, all] = await Promise.all([admin.brokers(), admin.topics()])
   const wanted = Object.values(names)
   const there = new Set(all)
   const topics: TopicFacts[] = []
@@ -44,7 +43,7 @@ export async function askKafka(admin: Admin, prefix: string): Promise<KafkaFacts
   ] as const) {
     if (there.has(topic)) lanes.push(await askLane(admin, topic, group))
   }
-  return { brokers: count, config, topics, missing: wanted.filter((each) => !there.has(each)), lanes }
+  return { brokers, topics, missing: wanted.filter((each) => !there.has(each)), lanes }
 }
 
 async function hasFuture(admin: Admin, topic: string): Promise<boolean> {

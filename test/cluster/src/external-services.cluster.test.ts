@@ -72,6 +72,7 @@ described('services of somebody else, with TLS, roles and passwords in Secrets',
     for (const name of ['api', 'ingest']) {
       await kubectl(['rollout', 'status', `deployment/${RELEASE}-${name}`, '--timeout=300s', '-n', NAMESPACE])
     }
+    expect((await running()).map(restarts)).toEqual([0, 0, 0, 0])
     const { batches } = (await (await fetch(`${url}/batches`)).json()) as { batches: { state: string }[] }
     expect(batches.map(({ state }) => state)).toEqual(['succeeded'])
     expect(await services.askAsReader('select count(*)::int as n from prices')).toEqual([{ n: 5_000 }])
@@ -170,10 +171,12 @@ async function running(): Promise<V1Pod[]> {
   return pods.filter(({ metadata }) => /^(api|ingest)$/.test(metadata!.labels!['app.kubernetes.io/component']!))
 }
 
+const restarts = ({ status }: V1Pod): number => status!.containerStatuses![0]!.restartCount
+
 /** All pods are those of before, and none of their containers was started again. */
 async function unchanged(work: () => Promise<void>): Promise<void> {
   const now = async (): Promise<string[]> =>
-    (await running()).map((pod) => `${pod.metadata!.name} ${pod.status!.containerStatuses![0]!.restartCount}`).sort()
+    (await running()).map((pod) => `${pod.metadata!.name} ${restarts(pod)}`).sort()
   const before = await now()
   expect(before).toHaveLength(4)
   await work()
@@ -191,5 +194,7 @@ async function mounted(component: string, file: string, content: string): Promis
       what: `the new ${file} in ${metadata!.name}`,
     })
   }
-  process.stderr.write(`\nthe new ${file} was in the pods of ${component} after ${Math.round((Date.now() - since) / 1000)} s\n`)
+  process.stderr.write(
+    `\nthe new ${file} was in the pods of ${component} after ${Math.round((Date.now() - since) / 1000)} s\n`,
+  )
 }

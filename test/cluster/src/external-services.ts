@@ -56,7 +56,7 @@ export async function startExternalServices(host: string): Promise<ExternalServi
     const kafka = await startSecureKafka(folder, certificate, { host })
     releases.push(() => kafka.stop())
     await kafka.setPassword(KAFKA_USER, passwords.kafka)
-    await kafka.allow(KAFKA_USER, ['Read', 'Write', 'Describe', 'Create'], 'topic', `${PREFIX}rates`)
+    await kafka.allow(KAFKA_USER, ['Read', 'Write', 'Describe', 'DescribeConfigs', 'Create'], 'topic', `${PREFIX}rates`)
     await kafka.allow(KAFKA_USER, ['Read', 'Describe', 'Delete'], 'group', `${PREFIX}rates`)
 
     // It takes the key's file for itself, hence after Kafka.

@@ -6,22 +6,27 @@ import { kubectl, run } from './programs.ts'
 export type Killed = 'SIGKILL on the node' | 'SIGKILL on the node, by docker exec' | 'deleted by force'
 
 /**
- * Kills the first container of a pod with SIGKILL, where the test can reach its node: this machine, or a node of kind.
- * Elsewhere the pod is deleted by force, which gives its process no time to speak of.
+ * What kills the first container of a pod with SIGKILL at once, where the test can reach its node: this machine, or a
+ * node of kind. Elsewhere the pod is deleted by force, which gives its process no time to speak of.
  */
-export async function killContainer(pod: V1Pod): Promise<Killed> {
+export async function killer(pod: V1Pod): Promise<() => Promise<Killed>> {
   const { name, namespace, uid } = pod.metadata!
   const pid = await processOf(uid!)
   if (pid !== undefined) {
-    process.kill(pid, 'SIGKILL')
-    return 'SIGKILL on the node'
+    return () => {
+      process.kill(pid, 'SIGKILL')
+      return Promise.resolve('SIGKILL on the node')
+    }
   }
+  const inNode = (command: string): Promise<string> => run('docker', ['exec', pod.spec!.nodeName!, 'sh', '-c', command])
   const id = pod.status!.containerStatuses![0]!.containerID!.replace(/^.*\/\//, '')
   const inspect = `crictl inspect --output go-template --template '{{.info.pid}}' ${id}`
-  try {
-    await run('docker', ['exec', pod.spec!.nodeName!, 'sh', '-c', `kill -9 "$(${inspect})"`])
-    return 'SIGKILL on the node, by docker exec'
-  } catch {
+  const theirs = await inNode(inspect).catch(() => undefined)
+  return async () => {
+    if (theirs !== undefined) {
+      await inNode(`kill -9 ${theirs.trim()}`)
+      return 'SIGKILL on the node, by docker exec'
+    }
     await kubectl(['delete', 'pod', name!, '-n', namespace!, '--grace-period=0', '--force', '--wait=false'])
     return 'deleted by force'
   }

@@ -6,7 +6,7 @@ import { eventually } from '@rates/testing/eventually'
 import { startLine, type Line, type Watched } from '@rates/testing/line'
 import { check, told, type Checked } from './check.ts'
 import { DEV_RELEASE, firstAnswer, install, RELEASE, type Installation } from './installation.ts'
-import { killContainer } from './kill.ts'
+import { killer } from './kill.ts'
 import { evict, isReady, podsOf } from './kube.ts'
 import { produce } from './load/batches.ts'
 import { LOAD, startConstantLoad, type ConstantLoad } from './load/constant-load.ts'
@@ -119,7 +119,7 @@ describe('under a constant load', () => {
   }, 300_000)
 
   it('a rollback to an earlier revision', async () => {
-    await timeline.during('rollback by two revisions', async () => {
+    await timeline.during('rollback to an earlier revision', async () => {
       const history = JSON.parse(await helm(['history', RELEASE, '-n', NAMESPACE, '-o', 'json'])) as {
         revision: number
       }[]
@@ -152,18 +152,17 @@ describe('under a constant load', () => {
 
   it('a worker is killed in the middle of a large batch', async () => {
     await timeline.during('SIGKILL of a worker in the middle of 1 000 000 rows', async () => {
-      const produced = produce(line, interrupted)
-      const worker = await storing(interrupted.id, 3)
-      const pod = (await readyPods('ingest')).find(({ metadata }) => metadata!.name === worker)!
-      const how = await killContainer(pod)
+      const kills = new Map<string, () => Promise<string>>()
+      for (const pod of await readyPods('ingest')) kills.set(pod.metadata!.name!, await killer(pod))
+      const produced = produce(line, interrupted).then(() => load.accepted.push(remembered(interrupted)))
+      const how = await kills.get(await storing(interrupted.id, 3))!()
       const { rows } = await line.pool.query<{ state: string }>('select state from batches where id = $1', [
         interrupted.id,
       ])
-      await produced
-      load.accepted.push(remembered(interrupted))
-      await readyAgain('ingest', 2)
-      expect((await line.reply(interrupted.id, 120_000)).state).toBe('succeeded')
       expect(rows[0]!.state).toBe('open')
+      await produced
+      await readyAgain('ingest', kills.size)
+      expect((await line.reply(interrupted.id, 120_000)).state).toBe('succeeded')
       return how
     })
   }, 300_000)

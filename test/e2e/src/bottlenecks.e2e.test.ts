@@ -22,6 +22,8 @@ interface Scenario {
   stage: string
   cause: string
   settings?: Record<string, string>
+  /** What is there before the worker. */
+  prepare?: (line: Line) => Promise<unknown>
   /** What makes the bottleneck, until the line is closed. */
   make: (line: Line, worker: string) => Promise<void>
   records: (line: Line) => Promise<(nth: number) => OutgoingRecord[]>
@@ -95,14 +97,11 @@ const scenarios: Record<string, Scenario> = {
     stage: 'copy',
     cause: 'pool',
     settings: { DATABASE_POOL: '1' },
-    async make(line) {
-      // Another worker sends the replies: waiting as this one's loop does, its relay could be named as well.
-      await line.pool.query(
-        `update leases set holder = 'another', until = now() + interval '1 hour' where name like '%relay'`,
-      )
-      // The renewal of the other leases waits for the lock, with the one connection.
-      await holdInBursts(line, 'lock table leases in exclusive mode', 5_000, 300)
-    },
+    // Another worker sends the replies: waiting as this one's loop does, its relay could be named as well.
+    prepare: (line) =>
+      line.pool.query(`insert into leases values ($1, 'another', now() + interval '1 hour')`, [`${line.prefix}relay`]),
+    // The renewal of the other leases waits for the lock, with the one connection.
+    make: (line) => holdInBursts(line, 'lock table leases in exclusive mode', 8_000, 300),
     records: smallBatches,
   },
   'a broker that throttles the worker': {
@@ -194,8 +193,8 @@ async function listen(system: Monitored, right: string): Promise<{ rule: Said; p
 }
 
 async function check(scenario: Scenario): Promise<void> {
-  const { stage, cause, settings, make, records } = scenario
-  const system = await startMonitored({ workers: 1, partitions: 2, ...(settings && { settings }) })
+  const { stage, cause, settings = {}, prepare, make, records } = scenario
+  const system = await startMonitored({ workers: 1, partitions: 2, settings, prepare })
   const { line, workers } = system
   try {
     await make(line, workers[0]!.name)

@@ -30,12 +30,15 @@ export interface MonitoredOptions {
   /** How many, and their settings. */
   workers?: number
   settings?: Record<string, string>
+  /** What is done before any of them starts. */
+  prepare?: ((line: Line) => Promise<unknown>) | undefined
 }
 
 export async function startMonitored(options: MonitoredOptions = {}): Promise<Monitored> {
-  const { partitions = 4, workers: count = 1, settings = {} } = options
+  const { partitions = 4, workers: count = 1, settings = {}, prepare } = options
   const line = await startLine({ partitions })
   try {
+    await prepare?.(line)
     const [api, ...workers] = await Promise.all([
       startApiProcess(line),
       ...Array.from({ length: count }, () => startWorkerProcess(line, settings)),
