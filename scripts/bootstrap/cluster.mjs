@@ -85,7 +85,7 @@ async function present(env) {
   if (!helm.ok) missing.push('helm is not on the PATH (3.22 or newer)')
   if (missing.length === 0) {
     const cluster = await ran('kubectl', ['get', 'nodes', '--request-timeout=10s'], env)
-    if (!cluster.ok) missing.push(`the cluster does not answer: ${cluster.said}`)
+    if (!cluster.ok) missing.push(`the cluster does not answer: ${cluster.said.split('\n').at(-1)}`)
   }
   if (missing.length > 0) throw new Told(`npm run e2e:cluster: ${missing.join('\n  ')}`)
 }

@@ -188,6 +188,13 @@ describe('what is secret', () => {
     })
   })
 
+  test('is of the database for whoever connects to it: helm test does not', async () => {
+    const check = async (files: string[]): Promise<Manifest> => only(await render('rates', { files }), 'Pod')
+    expect(JSON.stringify(await check(ha))).toMatch(/rates-kafka.*kafka-ca/)
+    expect(JSON.stringify(await check(ha))).not.toMatch(/rates-database|pg-ca/)
+    expect(podOf(await check(minimal)).volumes.map(({ name }: { name: string }) => name)).toEqual(['tmp'])
+  })
+
   test('is for each pod its own user’s password', async () => {
     const manifests = await render('rates', { files: minimal })
     const key = (manifest: Manifest): unknown => podOf(manifest).volumes[1].projected.sources[0].secret.items

@@ -53,8 +53,7 @@ described('services of somebody else, with TLS, roles and passwords in Secrets',
     for (const name of ['postgres-ca', 'kafka-ca']) await makeSecret(name, { 'ca.crt': ca })
     const { accessKeyId, secretAccessKey } = store.credentials
     await makeSecret('rates-s3', { 'access-key-id': accessKeyId, 'secret-access-key': secretAccessKey })
-    const args = ['install', RELEASE, chartOf('rates'), '-n', NAMESPACE, '-f', '-']
-    await helm(args, { input: JSON.stringify(values()) })
+    await apply('install')
   }, 600_000)
   afterAll(async () => {
     if (!settings.keep) await deleteNamespace(NAMESPACE)
@@ -69,9 +68,7 @@ described('services of somebody else, with TLS, roles and passwords in Secrets',
       return rates.some(({ price }) => price !== null)
     }
     await eventually(prices, { within: 300_000, every: 500, what: 'the prices of the dump' })
-    for (const name of ['api', 'ingest']) {
-      await kubectl(['rollout', 'status', `deployment/${RELEASE}-${name}`, '--timeout=300s', '-n', NAMESPACE])
-    }
+    await rolledOut()
     expect((await running()).map(restarts)).toEqual([0, 0, 0, 0])
     const { batches } = (await (await fetch(`${url}/batches`)).json()) as { batches: { state: string }[] }
     expect(batches.map(({ state }) => state)).toEqual(['succeeded'])
@@ -79,11 +76,7 @@ described('services of somebody else, with TLS, roles and passwords in Secrets',
   }, 400_000)
 
   it('connects each part as its own role, by TLS', async () => {
-    const connected = await services.ask(
-      `select distinct usename as role, ssl from pg_stat_activity natural join pg_stat_ssl
-        where usename like 'rates\\_%' order by 1`,
-    )
-    expect(connected).toEqual([roleOf.api, roleOf.ingest].map((role) => ({ role, ssl: true })))
+    expect(await connected()).toEqual([roleOf.api, roleOf.ingest].map((role) => ({ role, ssl: true })))
   })
 
   it('passes helm test', () => check(), 300_000)
@@ -118,9 +111,39 @@ described('services of somebody else, with TLS, roles and passwords in Secrets',
       await check()
     })
   }, 600_000)
+
+  it('moves a part to another role with another password', async () => {
+    const [name, key, password] = ['rates_ingest_b', 'ingest-password-b', newPassword()]
+    await services.addRole(name, password)
+    await changeSecret('rates-database', { [key]: password })
+    await apply('upgrade', { name, key })
+    await rolledOut()
+    const moved = async (): Promise<boolean> => (await connected()).every(({ role }) => role !== roleOf.ingest)
+    await eventually(moved, { within: 60_000, every: 500, what: 'the end of the old role’s connections' })
+    expect(await connected()).toEqual([roleOf.api, name].map((role) => ({ role, ssl: true })))
+    await check()
+  }, 600_000)
 })
 
-function values(): object {
+async function apply(how: 'install' | 'upgrade', ingestUser: object = {}): Promise<void> {
+  const args = [how, RELEASE, chartOf('rates'), '-n', NAMESPACE, '-f', '-']
+  await helm(args, { input: JSON.stringify(values(ingestUser)) })
+}
+
+async function rolledOut(): Promise<void> {
+  for (const name of ['api', 'ingest']) {
+    await kubectl(['rollout', 'status', `deployment/${RELEASE}-${name}`, '--timeout=300s', '-n', NAMESPACE])
+  }
+}
+
+/** The platform's roles that are connected. */
+const connected = (): Promise<{ role?: string }[]> =>
+  services.ask(
+    `select distinct usename as role, ssl from pg_stat_activity natural join pg_stat_ssl
+      where usename like 'rates\\_%' order by 1`,
+  )
+
+function values(ingestUser: object): object {
   const { host, postgresPort, kafka, store } = services
   const image = (name: string): object => ({ repository: `${settings.repository}/${name}` })
   const resources = { requests: { cpu: '50m' } }
@@ -139,7 +162,7 @@ function values(): object {
       port: postgresPort,
       ca: { secret: 'postgres-ca' },
       existingSecret: 'rates-database',
-      users: { reader: { name: roleOf.reader } },
+      users: { ingest: ingestUser, reader: { name: roleOf.reader } },
     },
     kafka: {
       brokers: [kafka.secure],

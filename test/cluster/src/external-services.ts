@@ -29,6 +29,7 @@ export interface ExternalServices {
   /** As the role for people's own SQL. */
   askAsReader(statement: string): Promise<pg.QueryResultRow[]>
   changeRole(part: Part, password: string): Promise<void>
+  addRole(name: string, password: string): Promise<void>
   stop(): Promise<void>
 }
 
@@ -66,9 +67,10 @@ export async function startExternalServices(host: string): Promise<ExternalServi
     client.on('error', () => undefined)
     await client.connect()
     releases.push(() => client.end())
-    for (const part of [...PARTS, 'reader'] as const) {
-      await client.query(`create role ${roleOf[part]} login password ${pg.escapeLiteral(passwords[part])}`)
+    const addRole = async (name: string, password: string): Promise<void> => {
+      await client.query(`create role ${name} login password ${pg.escapeLiteral(password)}`)
     }
+    for (const part of [...PARTS, 'reader'] as const) await addRole(roleOf[part], passwords[part])
     await client.query(`create database rates owner ${roleOf.migration}`)
 
     const store = await startObjectStore(folder, BUCKET, host)
@@ -95,6 +97,7 @@ export async function startExternalServices(host: string): Promise<ExternalServi
         await client.query(`alter role ${roleOf[part]} password ${pg.escapeLiteral(password)}`)
         passwords[part] = password
       },
+      addRole,
       stop,
     }
   } catch (error) {
