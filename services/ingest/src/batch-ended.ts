@@ -1,5 +1,4 @@
 import { type Logger } from '@rates/service/log'
-import { type IngestMetrics } from './metrics.ts'
 
 /** A batch that got its outcome in this worker, as log and metrics tell of it; most of it stands in its ledger row. */
 export interface EndedBatch {
@@ -27,7 +26,7 @@ export interface EndedBy {
 
 /** Counts a batch that ended, and writes the one line that has all about it. */
 export function batchEnded(
-  metrics: IngestMetrics,
+  metrics: { ended(batch: EndedBatch, at: number): void },
   log: Logger,
   batch: EndedBatch,
   { stage, attempt, record }: EndedBy,
