@@ -142,11 +142,11 @@ export async function holdPacks(
     eventually(
       async () => {
         const { rows } = await line.pool.query<{ n: number }>(
-          // Not a purge, nor an autovacuum, which wait for the same lock.
+          // Workers, and another holdPacks(); not a purge, nor an autovacuum, which wait for the same lock.
           `select count(*)::int as n from pg_locks join pg_stat_activity a using (pid)
            where not granted and relation = '${table}'::regclass
              and database = (select oid from pg_database where datname = current_database())
-             and a.query ~* '^\\s*(copy|insert into) ${table}'`,
+             and a.query ~* '^\\s*(copy|insert into|begin; lock table) ${table}'`,
         )
         return rows[0]!.n === count
       },
