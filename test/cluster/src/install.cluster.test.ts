@@ -73,17 +73,14 @@ describe('installing into an empty namespace', () => {
 })
 
 describe('uninstalling', () => {
-  it('leaves nothing but what did not come with the charts', async () => {
+  it('leaves nothing but what did not come with the charts, and the pod of helm test for its log', async () => {
     await installed.uninstall()
+    const left = [`configmap/${DUMP}`, `pod/${RELEASE}-check`]
     // Pods end, and claims after them.
-    await eventually(async () => (await everythingIn(NAMESPACE)).length === 1, { within: 120_000, every: 1_000 }).catch(
-      () => undefined,
-    )
-    expect(await everythingIn(NAMESPACE)).toEqual([`configmap/${DUMP}`])
+    await eventually(async () => (await everythingIn(NAMESPACE)).length === left.length, {
+      within: 120_000,
+      every: 1_000,
+    }).catch(() => undefined)
+    expect((await everythingIn(NAMESPACE)).sort()).toEqual(left)
   }, 600_000)
 })
-
-async function answer(query: string): Promise<{ rates: { price: number | null }[] }> {
-  const response = await fetch(`${installed.apiUrl}/rates?${query}`)
-  return (await response.json()) as { rates: { price: number | null }[] }
-}
