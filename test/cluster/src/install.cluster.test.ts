@@ -84,3 +84,8 @@ describe('uninstalling', () => {
     expect((await everythingIn(NAMESPACE)).sort()).toEqual(left)
   }, 600_000)
 })
+
+async function answer(query: string): Promise<{ rates: { price: number | null }[] }> {
+  const response = await fetch(`${installed.apiUrl}/rates?${query}`)
+  return (await response.json()) as { rates: { price: number | null }[] }
+}
