@@ -1,4 +1,4 @@
-import { networkInterfaces } from 'node:os'
+import { createServer } from 'node:net'
 import { CoreV1Api, KubeConfig, type V1Pod } from '@kubernetes/client-node'
 import { eventually } from '@rates/testing/eventually'
 import { kubectl } from './programs.ts'
@@ -29,9 +29,17 @@ export async function nodeAddress({ core }: Kube, told: string | undefined): Pro
 export async function hostAddress({ core }: Kube, told: string | undefined): Promise<string | undefined> {
   if (told !== undefined) return told
   const { items } = await core.listNode()
-  const ours = new Set(Object.values(networkInterfaces()).flatMap((all) => all?.map(({ address }) => address) ?? []))
   const internal = items[0]?.status?.addresses?.find(({ type }) => type === 'InternalIP')?.address
-  return internal !== undefined && ours.has(internal) ? internal : undefined
+  return internal !== undefined && (await isOurs(internal)) ? internal : undefined
+}
+
+/** By listening there: the list of interfaces leaves out a bridge that no pod is attached to at the moment. */
+function isOurs(address: string): Promise<boolean> {
+  const server = createServer()
+  return new Promise((resolve) => {
+    server.once('error', () => resolve(false))
+    server.listen(0, address, () => server.close(() => resolve(true)))
+  })
 }
 
 /** An empty namespace in which the API server takes restricted pods only. */
