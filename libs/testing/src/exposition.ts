@@ -1,23 +1,21 @@
+import { parseMetrics } from './metrics-text.ts'
+
 /** A metric as a process exports it: its type, and what its samples have as labels. */
 export interface Family {
   type: string
   labels: Map<string, Set<string>>
 }
 
-const SAMPLE = /^([A-Za-z_:][\w:]*)(?:\{(.*)\})? /
-const LABEL = /([A-Za-z_]\w*)="((?:[^"\\]|\\.)*)"/g
-
 /** Reads Prometheus' text format. Families without a sample are in it, too; `le` and `quantile` count as labels. */
 export function readExposition(text: string, families = new Map<string, Family>()): Map<string, Family> {
-  for (const line of text.split('\n')) {
-    const [, declared, type] = /^# TYPE (\S+) (\S+)$/.exec(line) ?? []
-    if (declared !== undefined && !families.has(declared)) families.set(declared, { type: type!, labels: new Map() })
-    const [, name, labels = ''] = SAMPLE.exec(line) ?? []
-    if (line.startsWith('#') || name === undefined) continue
-    const family = families.get(familyOf(name, families)) ?? { type: 'untyped', labels: new Map<string, Set<string>>() }
-    for (const [, label, value] of labels.matchAll(LABEL)) {
-      const values = family.labels.get(label!) ?? new Set()
-      family.labels.set(label!, values.add(value!))
+  for (const [, name, type] of text.matchAll(/^# TYPE (\S+) (\S+)$/gm)) {
+    if (!families.has(name!)) families.set(name!, { type: type!, labels: new Map() })
+  }
+  for (const { name, labels } of parseMetrics(text)) {
+    const family = families.get(familyOf(name, families))
+    for (const [label, value] of Object.entries(labels)) {
+      const values = family?.labels.get(label) ?? new Set()
+      family?.labels.set(label, values.add(value))
     }
   }
   return families

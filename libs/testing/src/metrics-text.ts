@@ -5,17 +5,20 @@ export interface Sample {
   value: number
 }
 
+const LABEL = /([A-Za-z_]\w*)="((?:[^"\\]|\\.)*)"/g
+
 export async function readMetrics(url: string): Promise<Sample[]> {
   return parseMetrics(await (await fetch(url)).text())
 }
 
+/** The samples of Prometheus' text format; what is escaped in a label stays so. */
 export function parseMetrics(text: string): Sample[] {
   return text
     .split('\n')
     .filter((line) => line !== '' && !line.startsWith('#'))
     .map((line) => {
-      const [, name = '', labels = '', value] = /^([^{ ]+)(?:\{(.*)\})? (\S+)$/.exec(line) ?? []
-      const pairs = [...labels.matchAll(/(\w+)="([^"]*)"/g)].map(([, key, text]) => [key, text])
+      const [, name = '', labels = '', value] = /^([^{ ]+)(?:\{(.*)\})? (\S+)(?: \d+)?$/.exec(line) ?? []
+      const pairs = [...labels.matchAll(LABEL)].map(([, key, text]) => [key, text])
       return { name, labels: Object.fromEntries(pairs) as Record<string, string>, value: Number(value) }
     })
 }
