@@ -1,4 +1,5 @@
 import { type TestBatch } from '@rates/testing/batches'
+import { settled } from '@rates/testing/facts'
 import { checkInvariants, type Violation } from '@rates/testing/invariants'
 import { seenReply, type Line, type SeenReply, type Watched } from '@rates/testing/line'
 
@@ -17,6 +18,8 @@ export interface Checked {
  * @param replies a reader of the replies, from before the first batch was sent
  */
 export async function check(line: Line, batches: readonly TestBatch[], replies: Watched): Promise<Checked> {
+  // The replies are read once for all batches: not before the last one was sent.
+  await settled(line, 120_000)
   const seen = (await replies.all()).map((record) => ({ of: record.headers.get('batch-id'), reply: seenReply(record) }))
   const byBatch = Map.groupBy(seen, ({ of }) => of)
   const repliesOf = ({ id }: TestBatch): SeenReply[] => (byBatch.get(id) ?? []).map(({ reply }) => reply)
@@ -25,7 +28,7 @@ export async function check(line: Line, batches: readonly TestBatch[], replies: 
   const months = Map.groupBy(batches, (batch) => batch.month)
   const alone = [...months].filter(([, together]) => together.length === 1).map(([month]) => month)
   const left = new Set(alone.slice(10))
-  const violations = await checkInvariants(line, sent, { within: 120_000, compared: (month) => !left.has(month) })
+  const violations = await checkInvariants(line, sent, { compared: (month) => !left.has(month) })
   violations.push(...(await applications(line, batches)))
   const rows = await line.pool.query<{ rows: number }>(
     `select sum(rows_accepted)::float8 as rows from batches where id = any($1)`,
