@@ -17,6 +17,7 @@ export const NEEDS: Readonly<Record<string, Partial<Record<Part, string>>>> = {
   // To revert a batch is to take it out of merged packs: these are replaced.
   price_packs: { ingest: 'select, insert, update, delete', api: 'select, insert, update, delete' },
   prices: { ingest: 'select', api: 'select', reader: 'select' },
+  webhooks: { ingest: 'select, insert, update, delete', api: 'select' },
   outbox: { ingest: 'select, insert, update, delete', api: 'select, insert' },
   leases: { ingest: 'select, insert, update, delete', api: 'select' },
   workers: { ingest: 'select, insert, update, delete', api: 'select' },

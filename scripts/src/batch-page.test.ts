@@ -8,6 +8,7 @@ const batch = (change: Partial<Batch>): Batch => ({
   source: 'acme',
   replaces: null,
   replacedBy: null,
+  retryOf: null,
   dryRun: false,
   correlationId: null,
   chunks: { done: 8, expected: 32 },

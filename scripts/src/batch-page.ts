@@ -46,6 +46,7 @@ export function describeBatch(batch: Batch): string[] {
     ['source', text(batch.source)],
     ['replaces', batch.replaces],
     ['replaced by', batch.replacedBy],
+    ['runs again', batch.retryOf],
     ['correlation', text(batch.correlationId)],
     ['rows', describeRows(rows)],
     [

@@ -46,6 +46,8 @@ export interface Batch {
   source: string | null
   replaces: string | null
   replacedBy: string | null
+  /** The batch whose records this one has again. */
+  retryOf: string | null
   dryRun: boolean
   correlationId: string | null
   chunks: { done: number; expected: number | null }

@@ -13,6 +13,8 @@ export interface BatchHeaders {
   batchId: string
   source?: string | undefined
   replaces?: string | undefined
+  /** The batch whose records this one has again. */
+  retryOf?: string | undefined
   /** RFC 3339, UTC. */
   deadline?: string | undefined
   onDeadline?: 'fail' | 'flag' | undefined
@@ -117,6 +119,7 @@ export function readEnvelope(headers: ReadonlyMap<string, string>): Envelope {
       batchId,
       source: text('source', PRINTABLE, printable),
       replaces: text('replaces', BATCH_ID, 'the id of a batch'),
+      retryOf: text('retry-of', BATCH_ID, 'the id of a batch'),
       deadline,
       onDeadline: oneOf('on-deadline', ['fail', 'flag'] as const),
       replyTo: text('reply-to', TOPIC, 'the name of a topic'),
@@ -167,6 +170,7 @@ export function writeBatchHeaders(batch: BatchHeaders): Record<string, string> {
   }
   put('source', batch.source)
   put('replaces', batch.replaces)
+  put('retry-of', batch.retryOf)
   put('deadline', batch.deadline)
   put('on-deadline', batch.onDeadline)
   put('reply-to', batch.replyTo)

@@ -63,6 +63,7 @@ function differentHeader(batch: LedgerBatch, sent: BatchHeaders): string | undef
   const pairs: [string, unknown, unknown][] = [
     ['source', sent.source ?? null, batch.source],
     ['replaces', sent.replaces ?? null, batch.replaces],
+    ['retry-of', sent.retryOf ?? null, batch.retryOf],
     ['deadline', time(sent.deadline), time(batch.deadline)],
     ['on-deadline', sent.onDeadline ?? 'fail', batch.onDeadline],
     ['reply-to', sent.replyTo ?? null, batch.replyTo],

@@ -16,9 +16,9 @@ import type pg from 'pg'
 import { copyPacks, insertChunk, type ChunkRow } from './store-chunk.ts'
 
 const INSERT_ENDED = `
-insert into batches (id, dry_run, topic, source, replaces, deadline, on_deadline, reply_to, correlation_id, traceparent,
-  created_at, state, finished_at, chunks_expected, rows_accepted, rows_rejected, digest, error)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+insert into batches (id, dry_run, topic, source, replaces, retry_of, deadline, on_deadline, reply_to, correlation_id,
+  traceparent, created_at, state, finished_at, chunks_expected, rows_accepted, rows_rejected, digest, error)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
 on conflict (id, dry_run) do nothing
 returning no`
 

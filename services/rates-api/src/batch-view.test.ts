@@ -13,6 +13,7 @@ const row: BatchRow = {
   source: 'acme',
   replaces: null,
   replacedBy: null,
+  retryOf: null,
   deadline: null,
   correlationId: null,
   traceparent: null,

@@ -50,6 +50,7 @@ export function viewBatch(row: BatchRow, progress: Progress, now: number, links:
     source: row.source,
     replaces: row.replaces,
     replacedBy: row.replacedBy,
+    retryOf: row.retryOf,
     dryRun: row.dryRun,
     correlationId: row.correlationId,
     chunks: { done: progress.chunks, expected },

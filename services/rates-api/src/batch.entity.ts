@@ -11,6 +11,7 @@ export class BatchRow {
   @Column({ type: 'text', nullable: true }) source!: string | null
   @Column({ type: 'text', nullable: true }) replaces!: string | null
   @Column({ type: 'text', name: 'replaced_by', nullable: true }) replacedBy!: string | null
+  @Column({ type: 'text', name: 'retry_of', nullable: true }) retryOf!: string | null
   @Column({ type: 'timestamptz', nullable: true }) deadline!: Date | null
   @Column({ type: 'text', name: 'correlation_id', nullable: true }) correlationId!: string | null
   @Column({ type: 'text', nullable: true }) traceparent!: string | null

@@ -98,6 +98,7 @@ export const batchSchema = z
     source: z.string().nullable(),
     replaces: z.string().nullable(),
     replacedBy: z.string().nullable(),
+    retryOf: z.string().nullable().meta({ description: 'The batch whose records this one has again.' }),
     dryRun: z.boolean(),
     correlationId: z.string().nullable(),
     chunks: z.strictObject({ done: z.int(), expected: z.int().nullable() }),

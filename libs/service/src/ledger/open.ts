@@ -9,6 +9,7 @@ export interface LedgerBatch {
   state: 'open' | 'succeeded' | 'failed' | 'cancelled' | 'reverted' | 'replaced'
   source: string | null
   replaces: string | null
+  retryOf: string | null
   deadline: Date | null
   onDeadline: 'fail' | 'flag'
   replyTo: string | null
@@ -18,13 +19,13 @@ export interface LedgerBatch {
   chunksExpected: number | null
 }
 
-export const BATCH_COLUMNS = `no, id, dry_run as "dryRun", state, source, replaces, deadline, on_deadline as "onDeadline",
+export const BATCH_COLUMNS = `no, id, dry_run as "dryRun", state, source, replaces, retry_of as "retryOf", deadline, on_deadline as "onDeadline",
   reply_to as "replyTo", correlation_id as "correlationId", traceparent, created_at as "createdAt",
   chunks_expected as "chunksExpected"`
 
 type Queryable = Pick<pg.Pool, 'query'>
 
-/** The parameters of an insert into batches, in the order of OPEN's first ten columns. */
+/** The parameters of an insert into batches, in the order of OPEN's columns. */
 export function openingValues(headers: BatchHeaders, topic: string | null, createdAt: Date): unknown[] {
   return [
     headers.batchId,
@@ -32,6 +33,7 @@ export function openingValues(headers: BatchHeaders, topic: string | null, creat
     topic,
     headers.source ?? null,
     headers.replaces ?? null,
+    headers.retryOf ?? null,
     headers.deadline ?? null,
     headers.onDeadline ?? 'fail',
     headers.replyTo ?? null,
@@ -43,9 +45,9 @@ export function openingValues(headers: BatchHeaders, topic: string | null, creat
 
 const OPEN = `
 with opened as (
-  insert into batches (id, dry_run, topic, source, replaces, deadline, on_deadline, reply_to, correlation_id, traceparent,
-    created_at, state)
-  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'open')
+  insert into batches (id, dry_run, topic, source, replaces, retry_of, deadline, on_deadline, reply_to, correlation_id,
+    traceparent, created_at, state)
+  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 'open')
   on conflict (id, dry_run) do nothing
   returning ${BATCH_COLUMNS}
 ), hidden as (
