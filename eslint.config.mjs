@@ -5,10 +5,13 @@ const outside = { message: 'libs/rates imports nothing outside itself.' }
 export default tseslint.config(
   { ignores: ['**/dist/**', '**/coverage/**', '.nx/**', '.rates/**', '**/*.mjs'] },
   {
-    files: ['**/*.ts'],
+    files: ['**/*.{ts,tsx}'],
     languageOptions: {
       parser: tseslint.parser,
-      parserOptions: { project: './tsconfig.json', tsconfigRootDir: import.meta.dirname },
+      parserOptions: {
+        project: ['./tsconfig.json', './libs/page/tsconfig.json', './libs/page/tsconfig.test.json'],
+        tsconfigRootDir: import.meta.dirname,
+      },
     },
     plugins: { '@typescript-eslint': tseslint.plugin },
     linterOptions: { reportUnusedDisableDirectives: 'error' },

@@ -25,6 +25,7 @@ import { serveDocs } from './docs.ts'
 import { httpAdapter } from './http.ts'
 import { Ledger } from './ledger.ts'
 import { openApi } from './openapi.ts'
+import { servePage } from './page.ts'
 import { ProblemFilter } from './problem.filter.ts'
 import { Rates } from './rates.ts'
 import { RatesController } from './rates.controller.ts'
@@ -119,6 +120,7 @@ export async function createApp(parts: Parts): Promise<NestFastifyApplication> {
     abortOnError: false,
   })
   const document = (): object => openApi(routesOf(CONTROLLERS), settings.BUILD_VERSION, settings.PUBLIC_URL)
+  servePage(app.getHttpAdapter().getInstance() as unknown as FastifyInstance)
   await serveDocs(app.getHttpAdapter().getInstance() as unknown as FastifyInstance, document)
   await app.init()
   return app

@@ -45,7 +45,7 @@ export function httpAdapter({ registry, filter, draining, onRoute }: HttpOptions
   }
   fastify.addHook('onRequest', (request, reply, done) => {
     askToLeave(reply)
-    done(request.url.length > MAX_URL_LENGTH ? new Problem(414, `longer than ${MAX_URL_LENGTH} characters`) : undefined)
+    done(refusal(request))
   })
   // Once more when the answer goes out: a long upload may have begun before the end.
   fastify.addHook('onSend', (_request, reply, _payload, done) => {
@@ -65,4 +65,19 @@ export function httpAdapter({ registry, filter, draining, onRoute }: HttpOptions
     done()
   })
   return adapter
+}
+
+function refusal(request: FastifyRequest): Problem | undefined {
+  if (request.url.length > MAX_URL_LENGTH) return new Problem(414, `longer than ${MAX_URL_LENGTH} characters`)
+  if (isOfAnotherSite(request)) return new Problem(403, 'A page of another site cannot change anything here.')
+  return undefined
+}
+
+/**
+ * A browser lets any page send requests here, though not read the answers: nobody's batch is reverted by a link in a
+ * mail. Programs send no such header.
+ */
+function isOfAnotherSite({ method, headers }: FastifyRequest): boolean {
+  const site = headers['sec-fetch-site']
+  return method !== 'GET' && method !== 'HEAD' && (site === 'cross-site' || site === 'same-site')
 }

@@ -1,0 +1,80 @@
+import { type JSX } from 'preact'
+import { useEffect, useRef } from 'preact/hooks'
+import { useRoute } from './router.ts'
+import { type Route } from './routes.ts'
+import { BatchView } from './views/batch.tsx'
+import { BatchesView } from './views/batches.tsx'
+import { ExploreView } from './views/explore.tsx'
+import { OverviewView } from './views/overview.tsx'
+import { UploadView } from './views/upload.tsx'
+
+const PLACES: readonly { view: Route['view']; href: string; name: string }[] = [
+  { view: 'overview', href: './', name: 'Overview' },
+  { view: 'batches', href: 'batches', name: 'Batches' },
+  { view: 'upload', href: 'upload', name: 'Upload' },
+  { view: 'explore', href: 'explore', name: 'Rates' },
+]
+
+export function App(): JSX.Element {
+  const route = useRoute()
+  const main = useRef<HTMLElement>(null)
+  const first = useRef(true)
+  const place = route.view === 'batch' ? `batch ${route.id}` : route.view
+  useEffect(() => {
+    document.title = titleOf(route)
+    // Whoever listens to the page is told that it has changed.
+    if (!first.current) main.current?.focus({ preventScroll: false })
+    first.current = false
+  }, [place])
+  return (
+    <>
+      <a class="skip" href="#main">
+        To the content
+      </a>
+      <header class="bar">
+        <nav aria-label="Page">
+          <a class="brand" href="./">
+            Rates
+          </a>
+          {PLACES.map(({ view, href, name }) => (
+            <a key={view} href={href} aria-current={isAt(route, view) ? 'page' : undefined}>
+              {name}
+            </a>
+          ))}
+          <span class="spring" />
+          <a href="bottleneck">Bottleneck</a>
+          <a href="docs">API</a>
+        </nav>
+      </header>
+      <main id="main" ref={main} tabIndex={-1}>
+        {viewOf(route)}
+      </main>
+    </>
+  )
+}
+
+const isAt = (route: Route, view: Route['view']): boolean =>
+  route.view === view || (route.view === 'batch' && view === 'batches')
+
+function viewOf(route: Route): JSX.Element {
+  switch (route.view) {
+    case 'overview':
+      return <OverviewView />
+    case 'batches':
+      return <BatchesView query={route.query} />
+    case 'batch':
+      return <BatchView key={`${route.id} ${route.dryRun}`} id={route.id} dryRun={route.dryRun} />
+    case 'upload':
+      return <UploadView />
+    case 'explore':
+      return <ExploreView query={route.query} />
+    case 'unknown':
+      return <h1>There is no such page</h1>
+  }
+}
+
+function titleOf(route: Route): string {
+  if (route.view === 'batch') return `${route.id} – Rates`
+  const name = PLACES.find(({ view }) => view === route.view)?.name
+  return name === undefined || route.view === 'overview' ? 'Rates' : `${name} – Rates`
+}
