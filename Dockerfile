@@ -115,6 +115,10 @@ FROM rates-api AS rates-api-development
 USER 0
 COPY .swcrc ./
 COPY --from=build /app/node_modules/@swc node_modules/@swc
+COPY --from=build /app/node_modules/@esbuild node_modules/@esbuild
+COPY --from=build /app/node_modules/esbuild node_modules/esbuild
+COPY --from=build /app/node_modules/preact node_modules/preact
+COPY --from=build /app/node_modules/uplot node_modules/uplot
 COPY libs libs
 COPY db db
 COPY services/rates-api services/rates-api

@@ -9,7 +9,7 @@ export default tseslint.config(
     languageOptions: {
       parser: tseslint.parser,
       parserOptions: {
-        project: ['./tsconfig.json', './libs/page/tsconfig.json', './libs/page/tsconfig.test.json'],
+        project: ['./tsconfig.json', './libs/page/tsconfig.json', './libs/page/tsconfig.jest.json'],
         tsconfigRootDir: import.meta.dirname,
       },
     },

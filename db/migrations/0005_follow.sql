@@ -18,17 +18,18 @@ language sql immutable parallel safe as $$
 $$;
 create index batches_words on batches using gin (batch_words(id, source, error));
 
--- What a receiver outside is to be told; written in the transaction of the outcome, as the outbox is.
+-- What a receiver outside is to be told: batches that failed, written in the transaction of the outcome, as the outbox is.
 create table webhooks (
   no bigint generated always as identity primary key,
-  webhook_id text not null unique,              -- the reply's id: what a receiver tells repetitions by
+  webhook_id text not null unique,              -- of the reply's id: what a receiver tells repetitions by
   batch_no bigint not null references batches on delete cascade,
   body text not null,                           -- JSON, the same bytes each time it is sent
   created_at timestamptz not null default clock_timestamp(),
   attempts int not null default 0,
   next_at timestamptz not null default clock_timestamp(),
-  ended_at timestamptz,                         -- it was taken, or given up
+  ended_at timestamptz,                         -- it was taken, or given up: then it has an error
   error text                                    -- why the last attempt failed
 );
 create index webhooks_due on webhooks (next_at) where ended_at is null;
+create index webhooks_ended on webhooks (ended_at) where ended_at is not null;
 create index webhooks_batch on webhooks (batch_no);

@@ -1,4 +1,5 @@
 import { X509Certificate } from 'node:crypto'
+import { urlToHttpOptions } from 'node:url'
 import { parseIntoClientConfig } from 'pg-connection-string'
 import { z } from 'zod'
 import { databaseAddress } from './database-address.ts'
@@ -53,19 +54,36 @@ const truth = z
 /** A file's path; for what the file holds see fresh-file.ts. */
 const secretFile = z.string().superRefine((path, context) => complain(context, fileFault(path)))
 
+/** A file whose content has to pass a check. @param rule what is told of one that throws */
+const checkedFile = (check: (text: string) => unknown, rule: string): z.ZodString =>
+  z.string().superRefine((path, context) => complain(context, fileFault(path, { check, rule })))
+
 /** A PEM file of one or more certificates. */
-const caFile = z.string().superRefine((path, context) =>
-  complain(
-    context,
-    fileFault(path, (text) => void new X509Certificate(text)),
-  ),
-)
+const caFile = checkedFile((text) => new X509Certificate(text), 'is a file without a certificate in PEM')
+
+const httpUrl = z.string().refine((url) => isHttpUrl(url), 'is not a URL of http or https')
+
+/** Precedes the paths of links. */
+const publicUrl = z
+  .string()
+  .regex(/^https?:\/\//, 'is not a URL of http or https')
+  .transform((url) => url.replace(/\/+$/, ''))
+  .default('')
+
+/** Node takes the login out of a URL by itself, and throws at one that is not encoded well. */
+function isHttpUrl(text: string): boolean {
+  try {
+    return /^https?:$/.test(urlToHttpOptions(new URL(text)).protocol ?? '')
+  } catch {
+    return false
+  }
+}
 
 function complain(context: z.RefinementCtx, fault: string | undefined): void {
   if (fault !== undefined) context.addIssue(fault)
 }
 
-function fileFault(path: string, check?: (text: string) => void): string | undefined {
+function fileFault(path: string, must?: { check: (text: string) => unknown; rule: string }): string | undefined {
   let text: string
   try {
     text = freshFile(path)()
@@ -74,14 +92,14 @@ function fileFault(path: string, check?: (text: string) => void): string | undef
   }
   if (text === '') return 'is an empty file'
   try {
-    check?.(text)
+    must?.check(text)
   } catch {
-    return 'is a file without a certificate in PEM'
+    return must?.rule
   }
   return undefined
 }
 
-export const setting = { number, list, truth, secretFile, caFile }
+export const setting = { number, list, truth, secretFile, caFile, checkedFile, httpUrl, publicUrl }
 
 export const commonSettings = {
   HOST: z.string().min(1).default('0.0.0.0'),
@@ -156,6 +174,10 @@ function contradictions(given: Readonly<Record<string, string | undefined>>): st
     'neither KAFKA_PASSWORD nor KAFKA_PASSWORD_FILE is set, but others of the login',
   )
   check(passwords.length === 2, 'KAFKA_PASSWORD and KAFKA_PASSWORD_FILE are both set')
+  check(
+    given['WEBHOOK_SECRET_FILE'] && !given['WEBHOOK_URL'],
+    'WEBHOOK_SECRET_FILE is set, and WEBHOOK_URL, whose requests it signs, is not',
+  )
   return faults
 }
 

@@ -1,6 +1,7 @@
 import { commonSettings, databaseSettings, kafkaSettings, setting } from '@rates/service/config'
 import os from 'node:os'
 import { z } from 'zod'
+import { readKeys, SECRET_RULE } from './webhook-signature.ts'
 
 export const settings = z.object({
   ...commonSettings,
@@ -15,6 +16,12 @@ export const settings = z.object({
   CHUNKS_TOGETHER: setting.number(1, 16, 4),
   /** Topics that senders may name in `reply-to`, comma separated. */
   REPLY_TOPICS: setting.list.default([]),
+  /** Gets a POST for each batch that fails. */
+  WEBHOOK_URL: setting.httpUrl.optional(),
+  /** Signs them. */
+  WEBHOOK_SECRET_FILE: setting.checkedFile(readKeys, SECRET_RULE).optional(),
+  /** Precedes the links in webhooks; the API's. */
+  PUBLIC_URL: setting.publicUrl,
   /** How long the chunk in hand may take after SIGTERM. */
   DRAIN_SECONDS: setting.number(1, 600, 25),
   /** Seconds without a heartbeat after which Kafka gives this worker's partitions to others. */

@@ -1,4 +1,4 @@
-import { type BatchHeaders } from '@rates/core/wire'
+import { differentHeader } from '@rates/service/ledger/batch-headers'
 import { type LedgerBatch } from '@rates/service/ledger/open'
 import type pg from 'pg'
 import { type IncomingChunk } from './incoming.ts'
@@ -38,7 +38,10 @@ export async function relate(
   // A cancellation names the batch alone: before the first chunk nobody knows the batch's headers.
   if (batch.state === 'cancelled' && known.highest === null) return { kind: 'late' }
   const header = differentHeader(batch, incoming.batch)
-  if (header) return { kind: 'conflict', detail: header }
+  if (header) {
+    const [sent, known] = [JSON.stringify(header.sent), JSON.stringify(header.known)]
+    return { kind: 'conflict', detail: `its header ${header.name} is ${sent}; the batch has ${known}` }
+  }
   const total = known.total ?? batch.chunksExpected
   if (incoming.total !== undefined && total !== null && incoming.total !== total) {
     return { kind: 'conflict', detail: `it says ${incoming.total} chunks; the batch has ${total}` }
@@ -55,22 +58,4 @@ export async function relate(
   }
   if (known.sha256 !== null) return { kind: known.same ? 'same' : 'repeat' }
   return { kind: batch.state === 'open' ? 'new' : 'late' }
-}
-
-/** The headers of the batch are a part of its identity, but for the trace: a sender's retry has a new one. */
-function differentHeader(batch: LedgerBatch, sent: BatchHeaders): string | undefined {
-  const time = (value: string | Date | null | undefined): number | null => (value ? new Date(value).getTime() : null)
-  const pairs: [string, unknown, unknown][] = [
-    ['source', sent.source ?? null, batch.source],
-    ['replaces', sent.replaces ?? null, batch.replaces],
-    ['retry-of', sent.retryOf ?? null, batch.retryOf],
-    ['deadline', time(sent.deadline), time(batch.deadline)],
-    ['on-deadline', sent.onDeadline ?? 'fail', batch.onDeadline],
-    ['reply-to', sent.replyTo ?? null, batch.replyTo],
-    ['correlation-id', sent.correlationId ?? null, batch.correlationId],
-  ]
-  const different = pairs.find(([, ours, theirs]) => ours !== theirs)
-  if (!different) return undefined
-  const [name, ours, theirs] = different
-  return `its header ${name} is ${JSON.stringify(ours)}; the batch has ${JSON.stringify(theirs)}`
 }

@@ -9,6 +9,7 @@ const state: SystemState = {
   slackSeconds: -3,
   outboxPending: 0,
   outboxOldest: 0,
+  webhooks: { pending: 3, oldest: 2_000 },
   backlogRows: 70,
   lags: [
     { topic: 'a', partition: 0, messages: 7, seconds: 9 },
@@ -25,15 +26,17 @@ it('gauges of the system are there while they are known, and no series outlives 
   expect(await read()).toEqual([])
   gauges.show(state)
   gauges.show(state)
-  expect((await names()).size).toBe(8)
+  expect((await names()).size).toBe(10)
   expect(await read()).toContainEqual({ name: 'rates_ingest_deadline_slack_seconds', labels: {}, value: -3 })
   expect(await read()).toContainEqual({
     name: 'rates_ingest_consumer_lag_seconds',
     labels: { topic: 'a', partition: '0' },
     value: 9,
   })
-  gauges.show({ ...state, slackSeconds: null, lags: state.lags.slice(1) })
+  expect(await read()).toContainEqual({ name: 'rates_webhooks_oldest_timestamp_seconds', labels: {}, value: 2_000 })
+  gauges.show({ ...state, slackSeconds: null, webhooks: null, lags: state.lags.slice(1) })
   expect((await names()).has('rates_ingest_deadline_slack_seconds')).toBe(false)
+  expect((await names()).has('rates_webhooks_pending')).toBe(false)
   expect((await read()).filter(({ name }) => name === 'rates_ingest_consumer_lag_messages')).toHaveLength(1)
   gauges.hide()
   expect(await read()).toEqual([])

@@ -17,6 +17,8 @@ export interface SystemState {
   outboxPending: number
   /** Seconds since 1970; 0: nothing is pending. */
   outboxOldest: number
+  /** Those that were not taken yet, and since when the oldest waits; null: there is nobody to send them to. */
+  webhooks: { pending: number; oldest: number } | null
   backlogRows: number
   lags: readonly PartitionLag[]
 }
@@ -46,6 +48,11 @@ export class LeaderGauges {
       'rates_outbox_oldest_timestamp_seconds',
       'Since when the oldest of them waits; 0: there is none.',
     ),
+    webhooks: gauge('rates_webhooks_pending', 'Webhooks that were not taken by their receiver yet.'),
+    webhooksSince: gauge(
+      'rates_webhooks_oldest_timestamp_seconds',
+      'Since when the oldest of them waits; 0: there is none.',
+    ),
     messages: gauge('rates_ingest_consumer_lag_messages', 'Records that were not read yet.', ['topic', 'partition']),
     seconds: gauge(
       'rates_ingest_consumer_lag_seconds',
@@ -59,14 +66,20 @@ export class LeaderGauges {
   }
 
   show(state: SystemState): void {
-    const { open, oldest, slack, rows, pending, pendingSince, messages, seconds } = this.gauges
-    for (const each of Object.values(this.gauges)) this.register(each, each !== slack || state.slackSeconds !== null)
+    const { open, oldest, slack, rows, pending, pendingSince, webhooks, webhooksSince, messages, seconds } = this.gauges
+    const absent = new Set([
+      ...(state.slackSeconds === null ? [slack] : []),
+      ...(state.webhooks === null ? [webhooks, webhooksSince] : []),
+    ])
+    for (const each of Object.values(this.gauges)) this.register(each, !absent.has(each))
     open.set(state.openBatches)
     oldest.set(state.oldestOpen)
     slack.set(state.slackSeconds ?? 0)
     rows.set(state.backlogRows)
     pending.set(state.outboxPending)
     pendingSince.set(state.outboxOldest)
+    webhooks.set(state.webhooks?.pending ?? 0)
+    webhooksSince.set(state.webhooks?.oldest ?? 0)
     messages.reset()
     seconds.reset()
     for (const { topic, partition, ...lag } of state.lags) {

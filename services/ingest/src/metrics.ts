@@ -66,6 +66,12 @@ export function ingestMetrics(registry: Registry) {
     buckets: [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300],
     registers,
   })
+  const webhooks = new Counter({
+    name: 'rates_webhooks_total',
+    help: 'Webhooks that were taken (sent), attempts that failed, and webhooks that were given up.',
+    labelNames: ['outcome'],
+    registers,
+  })
   const batchSeconds = new Histogram({
     name: 'rates_ingest_batch_duration_seconds',
     help: 'From the record time of a batch to its outcome being visible.',
@@ -92,6 +98,7 @@ export function ingestMetrics(registry: Registry) {
   for (const outcome of ['succeeded', 'failed', 'cancelled']) batches.inc({ outcome }, 0)
   for (const reason of [...DEAD_LETTER_REASONS, 'internal_error']) deadLetters.inc({ reason }, 0)
   for (const outcome of ['sent', 'failed', 'no_topic']) replies.inc({ outcome }, 0)
+  for (const outcome of ['sent', 'failed', 'given_up']) webhooks.inc({ outcome }, 0)
   retries.inc({ stage: 'store', reason: 'connection' }, 0)
   reverts.inc({ result: 'reverted' }, 0)
   return {
@@ -102,6 +109,7 @@ export function ingestMetrics(registry: Registry) {
     reverts,
     replies,
     replySeconds,
+    webhooks,
     chunkSeconds,
     draining,
     fetched(count: number): void {

@@ -56,7 +56,7 @@ describe('between a worker and PostgreSQL', () => {
     await line.send(records.slice(0, 1))
     await packs.waiting(1)
     const { rows } = await line.pool.query<{ no: bigint }>('select no from batches where id = $1', [batch.id])
-    const replies = { replies: line.topics.replies, allowed: [] }
+    const replies = { replies: line.topics.replies, allowed: [], webhooks: null }
     const ending = endEarly(line.pool, rows[0]!.no, 'cancelled', { code: 'cancelled', message: 'by a test' }, replies)
     const waiting = `select from pg_stat_activity where application_name = 'test' and wait_event = 'transactionid'
       and datname = current_database()`

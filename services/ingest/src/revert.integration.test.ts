@@ -179,13 +179,13 @@ describe('control: revert', () => {
     expect(reply).toMatchObject({ state: 'revert_refused', dryRun: true, error: { code: 'dry_run' } })
     for (const each of [old, successor!]) expect(await visible(line, each)).toBe('all')
     expect((await ledgerOf(loading.id)).state).toBe('open')
-    expect(await cancel(line.pool, loading.id, false, { replies: line.topics.replies, allowed: [] })).toEqual({
+    expect(await cancel(line.pool, loading.id, false, { replies: line.topics.replies, allowed: [], webhooks: null })).toEqual({
       kind: 'cancelled',
     })
   })
 
   it('that ended its workers is refused, unless one of them had answered', async () => {
-    const replies = { replies: line.topics.replies, allowed: [] }
+    const replies = { replies: line.topics.replies, allowed: [], webhooks: null }
     const record = { topic: 'lane', partition: 0, offset: 7n, timestamp: Date.now(), headers: new Map(), value: null }
     const poisoned = await load(testBatch(5))
     const refused = await refuseRevert(line.pool, record, { batchId: poisoned.id }, 'it ended 3 workers', replies)

@@ -2,14 +2,7 @@ import { type BatchError } from '@rates/core/batch'
 import { type RowBuffer } from '@rates/core/row-buffer'
 import { type BatchHeaders } from '@rates/core/wire'
 import { failpoint } from '@rates/service/failpoints'
-import {
-  enqueueReply,
-  outcomeValues,
-  replyOf,
-  replyTopic,
-  type ReplySettings,
-  type Verdict,
-} from '@rates/service/ledger/finish'
+import { outcomeValues, replyOf, tellOutcome, type ReplySettings, type Verdict } from '@rates/service/ledger/finish'
 import { openingValues } from '@rates/service/ledger/open'
 import { withTransaction } from '@rates/service/postgres'
 import type pg from 'pg'
@@ -72,9 +65,10 @@ export function storeSmall(
       source: headers.source ?? null,
       correlationId: headers.correlationId ?? null,
       createdAt: chunk.recordTime,
+      replyTo: headers.replyTo ?? null,
+      traceparent: headers.traceparent ?? null,
     }
-    const reply = replyOf(batch, verdict, finishedAt)
-    await enqueueReply(client, reply, replyTopic(headers.replyTo, settings), headers.traceparent ?? null)
+    await tellOutcome(client, no, replyOf(batch, verdict, finishedAt), batch, settings)
     failpoint('inside-small')
     return true
   })

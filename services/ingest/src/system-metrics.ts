@@ -19,6 +19,8 @@ export interface SystemMetricsOptions {
   admin: Admin
   /** The consumer group that reads each lane's topic. */
   groups: ReadonlyMap<string, string>
+  /** Whether batches that fail have webhooks. */
+  webhooks: boolean
   prefix: string
   worker: string
   registry: Registry
@@ -27,11 +29,11 @@ export interface SystemMetricsOptions {
 
 /** Metrics of the whole system, from the one worker that holds the lease. Two for a moment are harmless. */
 export function startSystemMetrics(options: SystemMetricsOptions, lifecycle: Lifecycle): void {
-  const { pool, admin, groups, prefix, worker, registry, log } = options
+  const { pool, admin, groups, webhooks, prefix, worker, registry, log } = options
   const gauges = new LeaderGauges(registry)
   const watch = new ViolationWatch(pool, registry, log)
   const drains = drainDurations(registry)
-  const system = new SystemLook(pool, admin, groups)
+  const system = new SystemLook(pool, admin, groups, webhooks)
   const lease = new Lease(pool, `${prefix}system-metrics`, worker, log)
   lease.start()
   lifecycle.defer('system metrics lease', () => lease.stop())

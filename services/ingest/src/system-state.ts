@@ -12,6 +12,10 @@ const OUTBOX = `
 select count(*)::int as "outboxPending", coalesce(extract(epoch from min(created_at)), 0)::float8 as "outboxOldest"
 from outbox where sent_at is null`
 
+const WEBHOOKS = `
+select count(*)::int as pending, coalesce(extract(epoch from min(created_at)), 0)::float8 as oldest
+from webhooks where ended_at is null`
+
 /** What the last records of each of these partitions had. */
 const MEAN_ROWS = `
 select c.partition, avg(c.rows)::float8 as rows
@@ -26,12 +30,17 @@ export class SystemLook {
   private readonly pool: pg.Pool
   private readonly admin: Admin
   private readonly groups: ReadonlyMap<string, string>
+  private readonly webhooks: boolean
 
-  /** @param groups the consumer group that reads each lane's topic */
-  constructor(pool: pg.Pool, admin: Admin, groups: ReadonlyMap<string, string>) {
+  /**
+   * @param groups the consumer group that reads each lane's topic
+   * @param webhooks whether there are any
+   */
+  constructor(pool: pg.Pool, admin: Admin, groups: ReadonlyMap<string, string>, webhooks: boolean) {
     this.pool = pool
     this.admin = admin
     this.groups = groups
+    this.webhooks = webhooks
     this.ages = new Map([...groups.keys()].map((topic) => [topic, new RecordAges(admin, topic)]))
   }
 
@@ -45,7 +54,12 @@ export class SystemLook {
     }
     const ledger = await this.pool.query<Pick<SystemState, 'openBatches' | 'oldestOpen' | 'slackSeconds'>>(LEDGER)
     const outbox = await this.pool.query<Pick<SystemState, 'outboxPending' | 'outboxOldest'>>(OUTBOX)
-    return { ...ledger.rows[0]!, ...outbox.rows[0]!, backlogRows, lags }
+    return { ...ledger.rows[0]!, ...outbox.rows[0]!, webhooks: await this.waitingWebhooks(), backlogRows, lags }
+  }
+
+  private async waitingWebhooks(): Promise<SystemState['webhooks']> {
+    if (!this.webhooks) return null
+    return (await this.pool.query<NonNullable<SystemState['webhooks']>>(WEBHOOKS)).rows[0]!
   }
 
   private async lane(topic: string, group: string): Promise<PartitionLag[]> {

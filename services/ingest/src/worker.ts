@@ -25,6 +25,7 @@ import { stageClocks } from './stage-metrics.ts'
 import { Sweeper } from './sweeper.ts'
 import { startSystemMetrics } from './system-metrics.ts'
 import { deadlineOf, Turns, type Lane } from './turns.ts'
+import { startWebhooks } from './webhooks.ts'
 import { watchedProducer } from './watched-producer.ts'
 import { WorkerRecord } from './worker-record.ts'
 
@@ -53,7 +54,12 @@ export async function startWorker(settings: Settings, log: Logger, lifecycle: Li
     log,
     security: kafkaSecurity(settings),
   }
-  const replies: ReplySettings = { replies: topics.replies, allowed: [topics.replies, ...settings.REPLY_TOPICS] }
+  const hasWebhooks = settings.WEBHOOK_URL !== undefined
+  const replies: ReplySettings = {
+    replies: topics.replies,
+    allowed: [topics.replies, ...settings.REPLY_TOPICS],
+    webhooks: hasWebhooks ? { publicUrl: settings.PUBLIC_URL } : null,
+  }
 
   const { registry, close: closeMetrics } = createMetrics({
     version: settings.BUILD_VERSION,
@@ -100,10 +106,10 @@ export async function startWorker(settings: Settings, log: Logger, lifecycle: Li
   startRelay(admin)
   startSweeper(admin)
   startMaintenance(pool, settings, registry, log, lifecycle)
-  startSystemMetrics(
-    { pool, admin, groups: lanes, prefix: settings.KAFKA_PREFIX, worker: settings.WORKER_NAME, registry, log },
-    lifecycle,
-  )
+  startWebhooks(pool, settings, metrics, log, lifecycle)
+  const { KAFKA_PREFIX: prefix, WORKER_NAME: worker } = settings
+  const system = { pool, admin, groups: lanes, webhooks: hasWebhooks, prefix, worker, registry, log }
+  startSystemMetrics(system, lifecycle)
   const consumers = await startConsumers()
   started = true
   log.info({ managementPort: management.port, ports: catalog.ports.size }, 'worker started')

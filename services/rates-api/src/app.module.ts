@@ -69,7 +69,8 @@ class AppModule {
     const catalog = new Catalog(pool)
     const topics = topicNames(settings.KAFKA_PREFIX)
     const replyTopics = [topics.replies, ...settings.REPLY_TOPICS]
-    const replies: ReplySettings = { replies: topics.replies, allowed: replyTopics }
+    // It cancels and reverts: only workers let a batch fail.
+    const replies: ReplySettings = { replies: topics.replies, allowed: replyTopics, webhooks: null }
     const actions = new BatchActions({ pool, ledger, replies, windowDays: settings.REVERT_WINDOW_DAYS })
     const uploads = new Uploads({
       pool,

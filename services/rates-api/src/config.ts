@@ -8,11 +8,7 @@ const schema = z.object({
   PORT: setting.number(0, 65_535, 8080),
   MANAGEMENT_PORT: setting.number(0, 65_535, 8081),
   /** Precedes the links in answers, for those who read us through a gateway; without it they are relative. */
-  PUBLIC_URL: z
-    .string()
-    .regex(/^https?:\/\//, 'is not a URL of http or https')
-    .transform((url) => url.replace(/\/+$/, ''))
-    .default(''),
+  PUBLIC_URL: setting.publicUrl,
   /** Where a batch's log is: `{worker}` and `{batch}` are filled in. */
   BATCH_LOG_TEMPLATE: z.string().optional(),
   /** A dump that is imported before the service turns ready. */

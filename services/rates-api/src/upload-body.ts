@@ -8,7 +8,7 @@ export const ENCODINGS = ['identity', 'gzip', 'zstd'] as const
 export type Encoding = (typeof ENCODINGS)[number]
 
 export interface BodyLimits {
-  /** Of the content, once decompressed. */
+  /** Of the content; where it is decompressed, of what becomes of it. */
   maxBytes: number
   /** Time without a byte after which the caller counts as gone. */
   idleMs: number
@@ -45,6 +45,28 @@ export async function* readBody(
     if (error instanceof BadEncoding) throw new Problem(400, `The content cannot be read: ${error.message}.`)
     throw error
   }
+}
+
+/**
+ * The whole content as it comes, which is no more than `maxBytes`: what is larger is refused by what its length says, or
+ * else when the first byte too many has come. @throws Problem as readBody
+ */
+export async function readBytes(
+  request: IncomingMessage,
+  limits: BodyLimits,
+  signal: AbortSignal,
+  received = { bytes: 0 },
+): Promise<Buffer> {
+  const tooLarge = (): Problem => new Problem(413, `The content has more than ${limits.maxBytes} bytes.`)
+  if (Number(request.headers['content-length'] ?? 0) > limits.maxBytes) throw tooLarge()
+  const pieces: Uint8Array[] = []
+  let total = 0
+  for await (const piece of receive(request, limits.idleMs, signal, received)) {
+    total += piece.byteLength
+    if (total > limits.maxBytes) throw tooLarge()
+    pieces.push(piece)
+  }
+  return Buffer.concat(pieces)
 }
 
 /** The bytes as they come. They are asked for one piece at a time: a slow broker does not fill our memory. */

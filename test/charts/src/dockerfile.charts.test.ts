@@ -56,6 +56,7 @@ const folders: Record<string, string> = {
   '@rates/service': 'libs/service',
   '@rates/local': 'libs/local',
   '@rates/db': 'db',
+  '@rates/page': 'libs/page',
 }
 
 function ownDependencies(folder: string): string[] {

@@ -42,7 +42,7 @@ it('sends sources, and nothing that is secret, made by a tool, or for tests', ()
   expect([...top].sort()).toEqual(
     ['.swcrc', 'db', 'libs', 'package-lock.json', 'package.json', 'scripts', 'services'].sort(),
   )
-  expect(sent.filter((file) => !/\.(ts|json|mjs|sql|xml|swcrc|gz|csv|md|js|html|css)$/.test(file))).toEqual([])
+  expect(sent.filter((file) => !/\.(tsx?|json|mjs|sql|xml|swcrc|gz|csv|md|js|html|css)$/.test(file))).toEqual([])
   expect(sent.filter((file) => /test/.test(file))).toEqual([])
   const others = ['.git/config', '.env', '.npmrc', '.rates/state.json', 'node_modules/pg/package.json']
   const made = ['libs/rates/dist/batch.js', 'scripts/node_modules/commander/index.js', 'services/ingest/dist/main.js']

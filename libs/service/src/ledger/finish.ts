@@ -2,6 +2,7 @@ import { type BatchError, type Outcome, type Reply, type RowError } from '@rates
 import { digestHex } from '@rates/core/digest'
 import type pg from 'pg'
 import { type LedgerBatch } from './open.ts'
+import { enqueueWebhook, type WebhookSettings } from './webhook.ts'
 
 /** How a batch ended. */
 export interface Verdict {
@@ -14,11 +15,14 @@ export interface Verdict {
   errors: RowError[]
 }
 
+/** Who is told of a batch's outcome, and where. */
 export interface ReplySettings {
   /** Where replies go whose sender names no topic, or none that is allowed. */
   replies: string
   /** The topics that senders may name in `reply-to`. */
   allowed: readonly string[]
+  /** A webhook for each batch that fails; null: there are none, or the process lets no batch fail. */
+  webhooks: WebhookSettings | null
 }
 
 export const replyTopic = (replyTo: string | null | undefined, settings: ReplySettings): string =>
@@ -88,12 +92,20 @@ export async function finishBatch(
     values: [batch.no, ...outcomeValues(verdict, finishedAt)],
   })
   if (rowCount !== 1) throw new Error(`batch ${batch.id} was not open`)
-  await enqueueReply(
-    client,
-    replyOf(batch, verdict, finishedAt),
-    replyTopic(batch.replyTo, settings),
-    batch.traceparent,
-  )
+  const reply = replyOf(batch, verdict, finishedAt)
+  await tellOutcome(client, batch.no, reply, batch, settings)
+}
+
+/** Puts what an outcome's reply goes out by beside it: the outbox, and a webhook if it is to have one. */
+export async function tellOutcome(
+  client: pg.ClientBase,
+  batchNo: bigint,
+  reply: Reply,
+  { replyTo, traceparent }: Pick<LedgerBatch, 'replyTo' | 'traceparent'>,
+  settings: ReplySettings,
+): Promise<void> {
+  await enqueueReply(client, reply, replyTopic(replyTo, settings), traceparent)
+  await enqueueWebhook(client, batchNo, reply, settings.webhooks)
 }
 
 /** state, finished_at, chunks_expected, rows_accepted, rows_rejected, digest, error. */

@@ -1,0 +1,33 @@
+import { InvalidArgumentError, Option } from 'commander'
+import { CommandFailure, EXIT } from './exit.ts'
+import { findRunning } from './running.ts'
+
+/** `--url`, of every command that talks to the API. */
+export const urlOption = (): Option =>
+  new Option('--url <url>', 'of the API, with its path if it has one (default: RATES_URL, else what runs here)').argParser(
+    (text: string) => {
+      const fault = faultOf(text)
+      if (fault !== undefined) throw new InvalidArgumentError(fault)
+      return withoutSlash(text)
+    },
+  )
+
+/** The API that a command talks to: as `--url` says, else RATES_URL, else what runs here. @throws CommandFailure */
+export async function findApi(given: string | undefined): Promise<string> {
+  if (given !== undefined) return given
+  const { url } = await findRunning('url')
+  const fault = faultOf(url)
+  if (fault !== undefined) throw new CommandFailure(EXIT.usage, `RATES_URL: ${JSON.stringify(url)}: ${fault}`)
+  return withoutSlash(url)
+}
+
+const withoutSlash = (url: string): string => url.replace(/\/+$/, '')
+
+/** Paths are put behind it as it is. */
+function faultOf(text: string): string | undefined {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (url === undefined || !/^https?:$/.test(url.protocol)) return 'It is not a URL such as https://rates.example.com.'
+  if (url.username !== '' || url.password !== '') return 'The API takes no user name and password.'
+  if (url.search !== '' || url.hash !== '') return 'It has no query and no fragment.'
+  return undefined
+}
