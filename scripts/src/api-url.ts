@@ -3,14 +3,14 @@ import { CommandFailure, EXIT } from './exit.ts'
 import { findRunning } from './running.ts'
 
 /** `--url`, of every command that talks to the API. */
-export const urlOption = (): Option =>
-  new Option('--url <url>', 'of the API, with its path if it has one (default: RATES_URL, else what runs here)').argParser(
-    (text: string) => {
-      const fault = faultOf(text)
-      if (fault !== undefined) throw new InvalidArgumentError(fault)
-      return withoutSlash(text)
-    },
-  )
+export const urlOption = (
+  what = 'of the API, with its path if it has one (default: RATES_URL, else what runs here)',
+): Option =>
+  new Option('--url <url>', what).argParser((text: string) => {
+    const fault = faultOf(text)
+    if (fault !== undefined) throw new InvalidArgumentError(fault)
+    return withoutSlash(text)
+  })
 
 /** The API that a command talks to: as `--url` says, else RATES_URL, else what runs here. @throws CommandFailure */
 export async function findApi(given: string | undefined): Promise<string> {

@@ -55,7 +55,9 @@ export function postApi<T>(
   body?: { content: Uint8Array<ArrayBuffer>; type: string },
 ): Promise<T | undefined> {
   const headers = body && { 'content-type': body.type }
-  return ifThere(callApi<T>(url, path, { method: 'POST', ...(body && { body: body.content }), ...(headers && { headers }) }))
+  return ifThere(
+    callApi<T>(url, path, { method: 'POST', ...(body && { body: body.content }), ...(headers && { headers }) }),
+  )
 }
 
 async function ifThere<T>(answer: Promise<{ document: T }>): Promise<T | undefined> {

@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ApiFailure } from './api.ts'
-import { CommandFailure } from './exit.ts'
 import { duration } from './progress.ts'
 
 const FIRST_MILLISECONDS = 250
@@ -48,11 +47,13 @@ export async function patiently<T>(work: () => Promise<T>, { seconds, onTrouble,
       const left = seconds * 1000 - (performance.now() - since)
       if (left <= 0) throw givenUp(error, seconds)
       onTrouble(error.status === undefined ? 'the API does not answer' : `the API answers ${error.status}`)
-      await sleep(Math.min(pause(failures, error.retryAfterSeconds), left), undefined, { signal }).catch(() => undefined)
+      await sleep(Math.min(pause(failures, error.retryAfterSeconds), left), undefined, { signal }).catch(
+        () => undefined,
+      )
       signal.throwIfAborted()
     }
   }
 }
 
-const givenUp = (error: ApiFailure, seconds: number): CommandFailure =>
-  new CommandFailure(error.code, `${error.message} It was tried for ${duration(seconds)}.`, error)
+const givenUp = ({ message, code, cause }: ApiFailure, seconds: number): ApiFailure =>
+  new ApiFailure(code, `${message} It was tried for ${duration(seconds)}.`, cause)

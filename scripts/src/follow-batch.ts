@@ -1,45 +1,71 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Batch } from '@rates/core/batch'
-import { readApi } from './api.ts'
+import { batchEvents } from './batch-events.ts'
 import { duration, type Progress } from './progress.ts'
 
-const POLL_MILLISECONDS = 250
+const REDRAW_MILLISECONDS = 250
 /** Without progress for so long, the person is told what may be the matter. */
 const PATIENCE_MILLISECONDS = 10_000
 
-/** Shows how far the platform is with a batch, as its API says, until `signal` is aborted. Never throws. */
+export const hasEnded = ({ state }: Batch): boolean => state !== 'pending' && state !== 'in_progress'
+
+/**
+ * Shows how far the platform is with a batch, as its API says, until it has its outcome; undefined: `signal` was aborted
+ * before. `rows` is how many there are, if that is known here. @throws ApiFailure for what will not pass
+ */
 export async function followBatch(
   api: { url: string; path: string },
-  rows: number,
+  rows: number | undefined,
   progress: Progress,
   signal: AbortSignal,
-): Promise<void> {
-  let done = 0
+  onBatch?: (batch: Batch) => void,
+): Promise<Batch | undefined> {
+  let last: Batch | undefined
   let changed = performance.now()
+  let lost = false
   let started = false
-  for (;;) {
-    await sleep(POLL_MILLISECONDS, undefined, { signal }).catch(() => undefined)
-    if (signal.aborted) return
-    let comment = ''
-    try {
-      const batch = await readApi<Batch>(api.url, api.path, signal)
-      const now = batch ? batch.rows.accepted + batch.rows.rejected : 0
-      if (now !== done) changed = performance.now()
-      done = now
-      if (performance.now() - changed > PATIENCE_MILLISECONDS) {
-        comment = done < rows ? 'nothing is being loaded: does an ingest worker run?' : 'waiting for the reply'
-      }
-    } catch {
-      comment = 'the API does not answer'
-    }
-    if (aborted(signal)) return
-    if (!started) progress.start('loading', { unit: 'rows', total: rows })
+  const draw = (): void => {
+    if (!last && rows === undefined && !lost) return // there is no such batch yet
+    const done = last ? last.rows.accepted + last.rows.rejected : 0
+    const total = rows ?? (last && totalOf(last, done))
+    if (!started) progress.start('loading', { unit: 'rows', ...(rows === undefined && { from: done }) })
     started = true
-    progress.update(done, comment)
+    if (total !== undefined) progress.expect(total)
+    const stands = performance.now() - changed > PATIENCE_MILLISECONDS
+    progress.update(done, lost ? 'the API does not answer' : stands && last ? whatIsMissing(done, total) : '')
+  }
+  // What takes no time needs no line.
+  const timer = setInterval(draw, REDRAW_MILLISECONDS)
+  try {
+    const path = `${api.path}${api.path.includes('?') ? '&' : '?'}until=outcome`
+    for await (const told of batchEvents(api.url, path, signal)) {
+      lost = told.kind === 'lost'
+      if (told.kind !== 'batch') continue
+      if (!last || rowsOf(told.batch) !== rowsOf(last)) changed = performance.now()
+      last = told.batch
+      onBatch?.(last)
+      if (!hasEnded(last)) continue
+      if (started) draw()
+      return last
+    }
+    return undefined
+  } finally {
+    clearInterval(timer)
   }
 }
 
-const aborted = (signal: AbortSignal): boolean => signal.aborted
+const rowsOf = ({ rows }: Batch): number => rows.accepted + rows.rejected
+
+/** Estimated by the share that is done, where only that is told. */
+function totalOf({ rows, progress }: Batch, done: number): number | undefined {
+  if (rows.expected !== null) return rows.expected
+  return progress === null || progress === 0 ? undefined : Math.round(done / progress)
+}
+
+const whatIsMissing = (done: number, total: number | undefined): string =>
+  total === undefined || done < total
+    ? 'nothing is being loaded: does an ingest worker run?'
+    : 'waiting for the outcome'
 
 /** Where there is nothing to count, the time goes by: in a terminal on a line that vanishes, elsewhere a line once. */
 export async function showElapsed(label: string, signal: AbortSignal, out = process.stderr): Promise<void> {
@@ -47,7 +73,7 @@ export async function showElapsed(label: string, signal: AbortSignal, out = proc
   const live = out.isTTY && !process.env['CI']
   let shown = false
   for (;;) {
-    await sleep(live ? POLL_MILLISECONDS : 2_000, undefined, { signal }).catch(() => undefined)
+    await sleep(live ? REDRAW_MILLISECONDS : 2_000, undefined, { signal }).catch(() => undefined)
     if (signal.aborted) break
     if (live) out.write(`\r\x1b[2K${label}  ${duration((performance.now() - began) / 1000)}`)
     else if (!shown) out.write(`${label}\n`)

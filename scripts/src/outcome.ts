@@ -1,4 +1,4 @@
-import { type Reply } from '@rates/core/batch'
+import { type Batch, type Reply } from '@rates/core/batch'
 import { type Rule } from '@rates/core/rejection'
 import { EXIT } from './exit.ts'
 import { count, duration } from './progress.ts'
@@ -8,10 +8,12 @@ import { indent, plural, printable, shellWord, table, utc } from './text.ts'
 export interface Sending {
   /** The file's name, or that it was standard input. */
   name: string
-  /** Seconds from the last chunk's acknowledgement to the batch being visible. */
-  visibleSeconds: number
+  /** Seconds from the last chunk's acknowledgement to the batch being visible; undefined: it was sent elsewhere. */
+  visibleSeconds: number | undefined
   /** The reply was given before this batch was sent: it is of an earlier sending. */
   repeated: boolean
+  /** Why nothing of it is visible any more, though it succeeded. */
+  hidden: string | undefined
   /** Of the API, if it is known. */
   url: string | undefined
 }
@@ -30,6 +32,8 @@ const RULES: Record<Rule, string> = {
   price_out_of_range: 'prices go from 1 to 2147483647',
   row_too_long: 'a row has at most 65536 bytes',
 }
+
+export const RULE_NAMES = Object.keys(RULES)
 
 export function exitCodeOf({ state }: Pick<Reply, 'state'>): number {
   return state === 'succeeded' ? EXIT.done : state === 'cancelled' ? EXIT.cancelled : EXIT.refused
@@ -53,10 +57,20 @@ export function describeReply(reply: Reply, sending: Sending): string {
 }
 
 function describeSuccess({ dryRun, rows, chunks, finishedAt }: Reply, sending: Sending): string {
+  const { repeated, visibleSeconds: seconds, hidden } = sending
   const what = `${plural(rows.accepted, 'row')} in ${plural(chunks ?? 1, 'chunk')}`
   if (dryRun) return `succeeded (dry run): ${what}, all of them good; nothing was stored`
-  if (sending.repeated) return `succeeded before, at ${utc(finishedAt)}: ${what}; sending it again changed nothing`
-  return `succeeded: ${what}, visible ${shortly(sending.visibleSeconds)} after the last was sent`
+  const since = hidden === undefined ? '' : `; ${hidden}`
+  if (repeated) return `succeeded before, at ${utc(finishedAt)}: ${what}; sending it again changed nothing${since}`
+  if (seconds === undefined) return `succeeded: ${sending.name}: ${what}, at ${utc(finishedAt)}${since}`
+  return `succeeded: ${what}, visible ${shortly(seconds)} after the last was sent${since}`
+}
+
+/** Of a batch that succeeded, and of which nothing is visible any more. */
+export function describeHidden({ state, hiddenAt, replacedBy }: Batch): string | undefined {
+  const at = hiddenAt === null ? '' : `, at ${utc(hiddenAt)}`
+  if (state === 'reverted') return `reverted since${at}: nothing of it is visible`
+  return state === 'replaced' ? `replaced since by ${replacedBy ?? 'another'}${at}` : undefined
 }
 
 /** Less than a tenth of a second is not nothing. */

@@ -1,16 +1,16 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { type Reply } from '@rates/core/batch'
 import { RowTooLong } from '@rates/core/chunk-cutter'
 import { type BatchHeaders, type ContentEncoding } from '@rates/core/wire'
-import { EmptyBatch, produceBatch, TooManyChunks, type SentBatch } from '@rates/service/produce-batch'
+import { EmptyBatch, TooManyChunks } from '@rates/service/cut-batch'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { ApiFailure } from './api.ts'
 import { explainInput, openInput, type BatchInput } from './batch-input.ts'
-import { BatchSession } from './batch-session.ts'
-import { explainKafka, kafkaSettings, requireBrokers } from './brokers.ts'
 import { CommandFailure, EXIT } from './exit.ts'
-import { followBatch, showElapsed } from './follow-batch.ts'
-import { describeReply, exitCodeOf } from './outcome.ts'
+import { rejectOn } from './kafka-sender.ts'
+import { describeReply, exitCodeOf, type Sending } from './outcome.ts'
 import { count, duration, megabytes, type Progress } from './progress.ts'
 import { type ArrivedReply } from './reply-inbox.ts'
+import { BatchRefused, type Arrived, type Sender, type Sent } from './sender.ts'
 import { plural, shellWord } from './text.ts'
 
 export interface ProduceRequest {
@@ -18,150 +18,124 @@ export interface ProduceRequest {
   file: string
   format: 'csv' | 'ndjson' | undefined
   batch: BatchHeaders
-  encoding: ContentEncoding
-  /** For the reply. */
+  /** Undefined: as the way has it. */
+  encoding: ContentEncoding | undefined
+  /** For the outcome. */
   wait: boolean
-  /** From the last chunk's acknowledgement to the reply. */
+  /** From the last chunk's acknowledgement to the outcome; over HTTP also for an API that does not answer. */
   timeoutSeconds: number
   json: boolean
 }
 
-/** Where the platform is; the API's URL if it is known. */
-export interface Platform {
-  brokers: string[]
-  prefix: string
-  url: string | undefined
-}
-
-/** After a cancellation its confirmation is waited for so long. */
-const CONFIRM_MILLISECONDS = 10_000
-
 /**
  * Sends a batch and waits for its outcome, which it prints. An abort of `stop`, or a fault half-way, cancels the batch.
- * @returns the exit code @throws CommandFailure
+ * `url` is the API's, if it is known. @returns the exit code @throws CommandFailure
  */
 export async function produce(
   request: ProduceRequest,
-  { brokers, prefix, url }: Platform,
+  sender: Sender,
+  url: string | undefined,
   progress: Progress,
   stop: AbortSignal,
 ): Promise<number> {
-  const { batch, file, wait } = request
-  await requireBrokers(brokers)
-  // What cannot be opened is told before anything else; standard input may come much later.
+  const { file, format, wait } = request
   let input: BatchInput | undefined
+  let sent: Sent | undefined
   try {
-    if (file !== '-') input = await openInput(file, request.format, stop)
-  } catch (error) {
-    if (!stop.aborted) throw error
-    return tellNothingSent()
-  }
-  announce(request)
-  const kafka = kafkaSettings(brokers, 'rates-produce')
-  const session = new BatchSession(kafka, prefix, batch, wait)
-  const begun = Date.now()
-  try {
-    input ??= await openInput(file, request.format, stop)
-    await connected(session, stop)
-    const sent = await send(session, input, request, progress, stop)
+    // What cannot be reached or opened is told before anything else; standard input may come much later.
+    await sender.reach(stop)
+    if (file !== '-') input = await openInput(file, format, stop)
+    announce(sender.batch, request)
+    input ??= await openInput(file, format, stop)
+    await sender.connect(stop)
+    sent = await send(sender, input, request, progress, stop)
     const sentAt = { clock: Date.now(), monotonic: performance.now() }
-    if (!wait) return tellSent(request, sent)
-    const arrived = await awaitReply(session, request, sent, url, progress, stop)
+    if (!wait && !sent.ended) return tellSent(request, sent)
+    const arrived = await awaitOutcome(sender, request, sent, progress, stop)
+    const { reply, repeated, hidden } = arrived
     const visibleSeconds = secondsToVisible(arrived, sentAt)
-    const repeated = Date.parse(arrived.reply.finishedAt) < begun
-    return tellReply(request, arrived.reply, input.name, { visibleSeconds, repeated, url })
+    return tellReply(request, reply, { name: input.name, visibleSeconds, repeated, hidden, url })
   } catch (error) {
     progress.clear()
-    const ending = { session, request, name: input?.name ?? file, brokers, url }
+    const ending = { sender, request, name: input?.name ?? file, url, sentAll: sent !== undefined }
+    if (error instanceof BatchRefused) return tellEnd(ending, error.reply)
     return await (stop.aborted ? stopped(ending) : failed(error, ending))
   } finally {
     input?.close()
-    await session.close()
+    await sender.close()
   }
 }
 
-function announce({ batch: { batchId, deadline }, json }: ProduceRequest): void {
+function announce({ batchId, deadline }: BatchHeaders, { json }: ProduceRequest): void {
   const line = `batch ${batchId}${deadline === undefined ? '' : `, to be complete by ${deadline}`}`
   // With --json standard output holds one document.
   if (json) console.error(line)
   else console.log(line)
 }
 
-async function connected(session: BatchSession, stop: AbortSignal): Promise<void> {
-  const over = new AbortController()
-  const shown = showElapsed('connecting to Kafka', AbortSignal.any([over.signal, stop]))
-  try {
-    await Promise.race([session.ready, rejectOn(stop)])
-  } finally {
-    over.abort()
-    await shown
-  }
-}
-
-const rejectOn = (signal: AbortSignal): Promise<never> =>
-  new Promise((_, reject) => {
-    const fail = (): void => reject(signal.reason as Error)
-    if (signal.aborted) fail()
-    else signal.addEventListener('abort', fail, { once: true })
-  })
-
 async function send(
-  session: BatchSession,
+  sender: Sender,
   input: BatchInput,
-  { batch, encoding }: ProduceRequest,
+  { encoding }: ProduceRequest,
   progress: Progress,
   signal: AbortSignal,
-): Promise<SentBatch> {
+): Promise<Sent> {
   const { size } = input
   const began = performance.now()
-  progress.start('sending', size === undefined ? { unit: 'rows' } : { unit: 'bytes', total: size })
-  const onChunk = ({ rows }: { rows: number }): void => {
+  let rows = 0
+  let there = 0
+  let trouble: string | undefined
+  const show = (): void => {
     const speed = rows / Math.max((performance.now() - began) / 1000, 0.001)
-    if (size === undefined) progress.update(rows)
-    else progress.update(input.bytesRead(), `${count(rows)} rows  ${count(speed)} rows/s`)
+    const told = trouble ?? `${count(rows)} rows  ${count(speed)} rows/s`
+    if (size === undefined) progress.update(rows, trouble)
+    else progress.update(input.bytesRead(), told)
   }
-  const { topics, producer } = session
-  const part = (): number | undefined => (size ? input.bytesRead() / size : undefined)
-  const options = { encoding, onChunk, progress: part, signal }
-  const sent = await produceBatch(producer, topics, input.pieces, input.format, batch, options)
+  progress.start('sending', size === undefined ? { unit: 'rows' } : { unit: 'bytes', total: size })
+  const onSent = (sent: Sent): void => {
+    rows = sent.rows
+    there = sent.there ?? 0
+    show()
+  }
+  const onTrouble = (reason: string | undefined): void => {
+    trouble = reason && `${reason}; trying again`
+    show()
+  }
+  const sent = await sender.send(input, { encoding, onSent, onTrouble, signal })
   // What took no time needs no line.
   if (performance.now() - began < 500) progress.clear()
   else progress.finish()
+  if (there > 0)
+    progress.note(
+      `${count(there)} of the ${plural(sent.chunks, 'chunk')} ${there === 1 ? 'was' : 'were'} there already`,
+    )
   return sent
 }
 
 /** @throws CommandFailure at the time-out, the signal's reason when it is aborted */
-async function awaitReply(
-  session: BatchSession,
+async function awaitOutcome(
+  sender: Sender,
   { batch, timeoutSeconds }: ProduceRequest,
-  sent: SentBatch,
-  url: string | undefined,
+  sent: Sent,
   progress: Progress,
   stop: AbortSignal,
-): Promise<ArrivedReply> {
+): Promise<Arrived> {
   const over = new AbortController()
   const signal = AbortSignal.any([over.signal, stop])
-  const id = encodeURIComponent(batch.batchId)
-  const path = `/batches/${id}${batch.dryRun ? '?dryRun=true' : ''}`
-  const shown =
-    url === undefined
-      ? showElapsed('waiting for the reply', signal)
-      : followBatch({ url, path }, sent.rows, progress, signal)
   const limit = sleep(timeoutSeconds * 1000, undefined, { signal }).then(() => {
     const said = `There was no reply within ${duration(timeoutSeconds)}; the batch goes on`
     throw new CommandFailure(EXIT.unreachable, `${said}: rates show ${shellWord(batch.batchId)}`)
   })
+  const outcome = sender.outcome(sent, progress, signal)
   try {
-    const arrived = await Promise.race([session.inbox.first, limit])
-    if (arrived.reply.state === 'succeeded') progress.update(sent.rows)
-    return arrived
+    return await Promise.race([outcome, limit, rejectOn(stop)])
   } catch (error) {
     stop.throwIfAborted()
     throw error
   } finally {
     over.abort()
     limit.catch(() => undefined)
-    await shown
+    await outcome.catch(() => undefined) // it has left the line of progress alone then
     progress.finish()
   }
 }
@@ -182,23 +156,23 @@ function tellSent({ batch, json }: ProduceRequest, sent: SentBatch): number {
   return EXIT.done
 }
 
-function tellReply(
-  { json }: ProduceRequest,
-  reply: Reply,
-  name: string,
-  told: { visibleSeconds: number; repeated: boolean; url: string | undefined },
-): number {
-  console.log(json ? JSON.stringify(reply) : describeReply(reply, { ...told, name }))
+function tellReply({ json }: ProduceRequest, reply: Reply, sending: Sending): number {
+  console.log(json ? JSON.stringify(reply) : describeReply(reply, sending))
   return exitCodeOf(reply)
 }
 
 interface Ending {
-  session: BatchSession
+  sender: Sender
   request: ProduceRequest
   name: string
-  brokers: string[]
   url: string | undefined
+  /** All of it was acknowledged. */
+  sentAll: boolean
 }
+
+/** What has nothing to do with how long it took. */
+const tellEnd = ({ request, name, url }: Ending, reply: Reply): number =>
+  tellReply(request, reply, { name, visibleSeconds: 0, repeated: false, hidden: undefined, url })
 
 function tellNothingSent(): number {
   console.error('cancelled: nothing was sent')
@@ -207,43 +181,47 @@ function tellNothingSent(): number {
 
 /** The person wants it ended, wherever it is. @returns the exit code */
 async function stopped(ending: Ending): Promise<number> {
-  const { session, request, name, url } = ending
-  if (!session.attempted) return tellNothingSent()
+  const { sender, request } = ending
+  if (!sender.attempted) return tellNothingSent()
   if (!request.batch.dryRun) console.error('cancelling the batch; Ctrl-C once more leaves it as it is')
-  const arrived = await cancel(ending)
+  const reply = await cancel(ending)
+  if (!sender.attempted) return tellNothingSent()
   // It may have ended before, and then this is how.
-  if (arrived) return tellReply(request, arrived.reply, name, { visibleSeconds: 0, repeated: false, url })
+  if (reply) return tellEnd(ending, reply)
   console.error(unconfirmed(request))
   return EXIT.cancelled
 }
 
-/** A fault of the input, of Kafka, or of ours: what was sent of the batch is cancelled where that can be done. */
+/** A fault of the input, of the way, or of ours: what was sent of the batch is cancelled where that can be done. */
 async function failed(error: unknown, ending: Ending): Promise<never> {
-  const { session, request, name, brokers } = ending
-  const failure = explain(error, name, brokers)
-  if (failure === error) throw error
-  if (!session.attempted) {
+  const { sender, request, name, sentAll } = ending
+  // One that tells all there is to tell.
+  if (error instanceof CommandFailure && !(error instanceof ApiFailure)) throw error
+  const failure = explain(error, name, sender)
+  const id = shellWord(request.batch.batchId)
+  if (failure && sentAll) {
+    throw new CommandFailure(failure.code, `${failure.message} The batch goes on: rates show ${id}`, error)
+  }
+  if (!sender.attempted) {
     if (!failure) throw error
     throw new CommandFailure(failure.code, `${failure.message} Nothing was sent.`, error)
   }
   if (failure?.code === EXIT.unreachable) {
-    const again = `send it again with --batch-id ${shellWord(request.batch.batchId)} to complete it`
+    const again = `send it again with --batch-id ${id} to complete it`
     throw new CommandFailure(failure.code, `${failure.message} Nothing of the batch is visible; ${again}.`, error)
   }
-  const arrived = await cancel(ending)
+  const reply = await cancel(ending)
   if (!failure) throw error
-  const left = arrived ? 'The batch was cancelled, nothing of it is visible.' : unconfirmed(request)
+  const left = reply ? 'The batch was cancelled, nothing of it is visible.' : unconfirmed(request)
   throw new CommandFailure(failure.code, `${failure.message} ${left}`, error)
 }
 
-async function cancel({ session, request, brokers }: Ending): Promise<ArrivedReply | undefined> {
+async function cancel({ sender, request }: Ending): Promise<Reply | undefined> {
   try {
-    await session.cancel()
+    return await sender.cancel(request.wait)
   } catch (error) {
-    throw explain(error, '', brokers) ?? error
+    throw explain(error, '', sender) ?? error
   }
-  if (!request.wait || request.batch.dryRun) return undefined
-  return Promise.race([session.inbox.outcome, sleep(CONFIRM_MILLISECONDS, undefined, { ref: false })])
 }
 
 const unconfirmed = ({ batch, wait }: ProduceRequest): string =>
@@ -252,12 +230,12 @@ const unconfirmed = ({ batch, wait }: ProduceRequest): string =>
     : `The batch is being cancelled${wait ? ', its reply has not come yet' : ''}: rates show ${shellWord(batch.batchId)}`
 
 /** What went wrong, for the person; undefined: a bug. */
-function explain(error: unknown, name: string, brokers: readonly string[]): CommandFailure | undefined {
+function explain(error: unknown, name: string, sender: Sender): CommandFailure | undefined {
   if (error instanceof CommandFailure) return error
   if (error instanceof EmptyBatch || error instanceof RowTooLong || error instanceof TooManyChunks) {
     const end = error.message.endsWith('?') ? '' : '.'
     return new CommandFailure(EXIT.refused, `${name}: ${error.message}${end}`, error)
   }
   const read = explainInput(error, name)
-  return read instanceof CommandFailure ? read : explainKafka(error, brokers)
+  return read instanceof CommandFailure ? read : sender.explain(error)
 }

@@ -9,6 +9,8 @@ export interface ProgressOptions {
   unit: 'rows' | 'bytes'
   /** Where the end is not known, the count and the speed are shown alone. */
   total?: number
+  /** What was done before this step began: it is no speed. */
+  from?: number
 }
 
 /**
@@ -42,10 +44,16 @@ export class Progress {
   /** Begins a step, and ends the one before. */
   start(label: string, options: ProgressOptions): void {
     this.finish()
-    Object.assign(this, { label, options, value: 0, comment: '', began: this.now(), active: true })
-    this.samples = [{ at: this.began, value: 0 }]
+    const { from = 0 } = options
+    Object.assign(this, { label, options, value: from, comment: '', began: this.now(), active: true })
+    this.samples = [{ at: this.began, value: from }]
     this.shown = this.live ? -Infinity : this.began
     this.draw(false)
+  }
+
+  /** The end has become known, or another than it was. */
+  expect(total: number): void {
+    this.options = { ...this.options, total }
   }
 
   /** @param comment stands at the line's end, such as what is being waited for */
@@ -102,14 +110,13 @@ export class Progress {
   }
 
   private line(last: boolean): string {
-    const { unit, total } = this.options
+    const { unit, total, from = 0 } = this.options
     const seconds = (this.now() - this.began) / 1000
-    const speed = last ? this.value / Math.max(seconds, 0.001) : this.recentSpeed()
+    const speed = last ? (this.value - from) / Math.max(seconds, 0.001) : this.recentSpeed()
     const parts = [this.label.padEnd(10)]
     if (total !== undefined) {
       const part = total > 0 ? Math.min(1, this.value / total) : 1
-      const filled = Math.round(part * BAR_WIDTH)
-      if (this.live) parts.push(`${'█'.repeat(filled)}${'░'.repeat(BAR_WIDTH - filled)}`)
+      if (this.live) parts.push(bar(part))
       parts.push(`${Math.floor(part * 100)} %`.padStart(5))
     }
     parts.push(unit === 'rows' ? `${count(this.value)} rows` : megabytes(this.value))
@@ -127,6 +134,12 @@ export class Progress {
     const seconds = (this.now() - first.at) / 1000
     return seconds > 0 ? (this.value - first.value) / seconds : 0
   }
+}
+
+/** Of a part from 0 to 1. */
+export function bar(part: number): string {
+  const filled = Math.round(part * BAR_WIDTH)
+  return `${'█'.repeat(filled)}${'░'.repeat(BAR_WIDTH - filled)}`
 }
 
 /** 1234567 as `1 234 567`: the same everywhere, whatever the locale. */

@@ -14,6 +14,8 @@ const commands: Record<string, string> = {
   produce: 'send a batch of prices and wait for its outcome',
   list: 'list batches, newest first',
   show: 'show a batch',
+  watch: 'follow a batch until its outcome, or all batches as they come',
+  errors: 'the bad rows of a batch',
   revert: 'hide a batch that succeeded',
   cancel: 'end a batch that is still loading',
   status: 'what runs, how far it is, and what needs somebody, on one screen',

@@ -20,7 +20,9 @@ describe('EventReader', () => {
   })
 
   it('leaves comments, unknown fields and events without data out; a name holds for one event', () => {
-    expect(read(': alive\n\n:\nid: 7\nfoo: bar\nevent: batch\n\ndata: x\n\n')).toEqual([{ event: 'message', data: 'x' }])
+    expect(read(': alive\n\n:\nid: 7\nfoo: bar\nevent: batch\n\ndata: x\n\n')).toEqual([
+      { event: 'message', data: 'x' },
+    ])
   })
 
   it.each([

@@ -34,6 +34,9 @@
 {{- if and .Values.s3.accessKeyId (not (or .Values.s3.secretAccessKey .Values.s3.existingSecret)) -}}
 {{- $faults = append $faults "s3.secretAccessKey: it is missing" -}}
 {{- end -}}
+{{- if and (not .Values.webhook.url) (or .Values.webhook.secret .Values.webhook.existingSecret) -}}
+{{- $faults = append $faults "webhook.url: it is missing; there is nothing to sign without it" -}}
+{{- end -}}
 {{- range $component := list "api" "ingest" -}}
 {{- $scaling := (index $.Values $component).autoscaling -}}
 {{- if gt (int $scaling.minReplicas) (int $scaling.maxReplicas) -}}

@@ -10,9 +10,13 @@
 {{- .Values.s3.existingSecret | default (printf "%s-s3" (include "rates.fullname" .)) -}}
 {{- end -}}
 
+{{- define "rates.webhookSecret" -}}
+{{- .Values.webhook.existingSecret | default (printf "%s-webhook" (include "rates.fullname" .)) -}}
+{{- end -}}
+
 {{/*
 One volume with everything secret that a container needs, as files that follow their Secrets: a rotated password is
-used by the next connection. dict "root" $ "user" the database's user, if any, "kafka" true "s3" true
+used by the next connection. dict "root" $ "user" the database's user, if any, "kafka" true "s3" true "webhook" true
 */}}
 {{- define "rates.secretsVolume" -}}
 {{- $values := .root.Values -}}
@@ -42,6 +46,12 @@ used by the next connection. dict "root" $ "user" the database's user, if any, "
           items:
             - { key: {{ $values.s3.accessKeyIdKey | quote }}, path: s3-access-key-id }
             - { key: {{ $values.s3.secretAccessKeyKey | quote }}, path: s3-secret-access-key }
+      {{- end }}
+      {{- if and .webhook (include "rates.webhookSigned" .root) }}
+      - secret:
+          name: {{ include "rates.webhookSecret" .root }}
+          items:
+            - { key: {{ $values.webhook.key | quote }}, path: webhook-secret }
       {{- end }}
 {{- end -}}
 

@@ -75,6 +75,15 @@ SESSION_SECONDS: {{ $settings.sessionSeconds | quote }}
 COMPACT_AFTER_SECONDS: {{ int64 $settings.compactAfterSeconds | quote }}
 PRICE_RETENTION_DAYS: {{ $settings.priceRetentionDays | quote }}
 LEDGER_RETENTION_DAYS: {{ $settings.ledgerRetentionDays | quote }}
+{{- with .Values.webhook.url }}
+WEBHOOK_URL: {{ . | quote }}
+{{- with $.Values.api.settings.publicUrl }}
+PUBLIC_URL: {{ . | quote }}
+{{- end }}
+{{- end }}
+{{- if include "rates.webhookSigned" . }}
+WEBHOOK_SECRET_FILE: /run/secrets/rates/webhook-secret
+{{- end }}
 {{- end -}}
 
 {{/* The migration Job also grants the other roles what they need, and creates topics. */}}
@@ -113,6 +122,10 @@ S3_SECRET_ACCESS_KEY_FILE: /run/secrets/rates/s3-secret-access-key
 {{/* Without keys the account's own are used, as a cloud gives them to pods. */}}
 {{- define "rates.s3Keys" -}}
 {{- if or .Values.s3.existingSecret .Values.s3.accessKeyId }}true{{ end -}}
+{{- end -}}
+
+{{- define "rates.webhookSigned" -}}
+{{- if and .Values.webhook.url (or .Values.webhook.existingSecret .Values.webhook.secret) }}true{{ end -}}
 {{- end -}}
 
 {{/* A map of variables as a container's list. */}}

@@ -1,4 +1,5 @@
 import { type Batch } from '@rates/core/batch'
+import { learnTime } from './clock.ts'
 
 /** What the service has refused, in its own words. */
 export class ApiProblem extends Error {
@@ -32,6 +33,7 @@ async function ask<T>(method: 'GET' | 'POST', path: string, signal?: AbortSignal
     if (signal?.aborted) throw error
     throw new ApiProblem(0, 'The service does not answer.')
   }
+  learnTime(answer.headers.get('date'))
   return readAnswer<T>(answer.status, answer.statusText, await answer.text())
 }
 

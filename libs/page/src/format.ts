@@ -37,6 +37,14 @@ export function duration(seconds: number): string {
 
 export const percent = (part: number): string => `${Math.floor(part * 100)}${THIN}%`
 
+/** A part of a whole, however small. */
+export function share(part: number): string {
+  if (part <= 0) return `0${THIN}%`
+  if (part < 0.0001) return `<\u20090.01${THIN}%`
+  if (part < 0.0995) return `${(part * 100).toFixed(part < 0.01 ? 2 : 1)}${THIN}%`
+  return `${Math.round(part * 100)}${THIN}%`
+}
+
 export const secondsBetween = (from: string, to: string | number): number =>
   Math.max(0, ((typeof to === 'number' ? to : Date.parse(to)) - Date.parse(from)) / 1000)
 

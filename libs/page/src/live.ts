@@ -2,11 +2,15 @@ import { type Batch } from '@rates/core/batch'
 
 export interface Watch {
   onBatch(batch: Batch): void
-  /** What was there when the connection was made has been told. */
+  /** What was there when the connection was made has been told; a connection to one batch alone does not say so. */
   onReady?(): void
   /** Whether the service is heard. */
   onConnected(connected: boolean): void
 }
+
+/** A service that restarts is back by then, as a rule: nobody has to be told. */
+const SILENCE_MILLISECONDS = 2500
+const RETRY_MILLISECONDS = 2000
 
 /**
  * Follows batches by server-sent events: all of them, or one. A hidden tab lets its connection go, for a browser has
@@ -16,18 +20,23 @@ export interface Watch {
 export function follow(path: string, watch: Watch): () => void {
   let source: EventSource | undefined
   let retry: ReturnType<typeof setTimeout> | undefined
+  let silence: ReturnType<typeof setTimeout> | undefined
+  const heard = (): void => {
+    clearTimeout(silence)
+    silence = undefined
+    watch.onConnected(true)
+  }
+  const lost = (): void => {
+    silence ??= setTimeout(() => watch.onConnected(false), SILENCE_MILLISECONDS)
+    // A refusal, such as 503, ends an EventSource for good; after all else it tries again by itself.
+    if (source?.readyState === EventSource.CLOSED) retry = setTimeout(reopen, RETRY_MILLISECONDS)
+  }
   const open = (): void => {
     source = new EventSource(path)
-    source.addEventListener('open', () => watch.onConnected(true))
-    source.addEventListener('batch', (event) =>
-      watch.onBatch(JSON.parse((event as MessageEvent<string>).data) as Batch),
-    )
+    source.addEventListener('open', heard)
+    source.addEventListener('batch', ({ data }: MessageEvent<string>) => watch.onBatch(JSON.parse(data) as Batch))
     source.addEventListener('ready', () => watch.onReady?.())
-    source.addEventListener('error', () => {
-      watch.onConnected(false)
-      // A refusal, such as 503, ends an EventSource for good.
-      if (source?.readyState === EventSource.CLOSED) retry = setTimeout(reopen, 2000)
-    })
+    source.addEventListener('error', lost)
   }
   const close = (): void => {
     clearTimeout(retry)
@@ -42,6 +51,7 @@ export function follow(path: string, watch: Watch): () => void {
   reopen()
   return () => {
     document.removeEventListener('visibilitychange', reopen)
+    clearTimeout(silence)
     close()
   }
 }

@@ -1,63 +1,61 @@
 import { type Batch } from '@rates/core/batch'
-import { useEffect, useState } from 'preact/hooks'
+import { useEffect, useRef, useState } from 'preact/hooks'
 import { readJson, type BatchPage } from './api.ts'
-import { put, type BatchStore } from './batch-store.ts'
-import { ALL_BATCHES, follow } from './live.ts'
+import { isOpen, keyOf, put, type BatchStore } from './batch-store.ts'
+import { ALL_BATCHES } from './live.ts'
+import { batchPath } from './routes.ts'
+import { useFollow } from './use-follow.ts'
 
 export interface LiveBatches {
   store: BatchStore
-  /** False until the first of them are there. */
+  /** False until all that there is has been told. */
   ready: boolean
   connected: boolean
 }
 
-/** How often the page is drawn again, however many events come. */
-const DRAW_MILLISECONDS = 100
-
 /** All batches that changed lately, live, and those that `pages` (queries of GET /batches) ask for besides. */
 export function useBatches(pages: readonly string[]): LiveBatches {
-  const [live, set] = useState<LiveBatches>({ store: new Map(), ready: false, connected: true })
+  const [store, set] = useState<BatchStore>(new Map())
+  const [told, setTold] = useState(false)
+  const [pagesAre, setPages] = useState<'asked' | 'there' | 'missing'>('asked')
+  const left = useRef(new AbortController())
   useEffect(() => {
-    let waiting: Batch[] = []
-    let timer: ReturnType<typeof setTimeout> | undefined
-    const draw = (): void => {
-      timer = undefined
-      const batches = waiting
-      waiting = []
-      set((before) => ({ ...before, store: put(before.store, batches) }))
+    left.current = new AbortController()
+    void readPages()
+    return () => left.current.abort()
+  }, [])
+  const add = (batches: readonly Batch[]): void => set((before) => put(before, batches))
+  /** What an answer says may be older than what the stream has said meanwhile. */
+  const addOlder = (batches: readonly Batch[]): void =>
+    set((before) => put(new Map(), [...batches, ...before.values()]))
+  const readPages = async (): Promise<void> => {
+    try {
+      const { signal } = left.current
+      const answers = await Promise.all(pages.map((query) => readJson<BatchPage>(`batches?${query}`, signal)))
+      addOlder(answers.flatMap(({ batches }) => batches))
+      setPages('there')
+    } catch {
+      setPages('missing') // the stream says whether the service is there, and when to ask again
     }
-    const take = (batches: readonly Batch[]): void => {
-      waiting.push(...batches)
-      timer ??= setTimeout(draw, DRAW_MILLISECONDS)
-    }
-    const left = new AbortController()
-    const end = follow(ALL_BATCHES, {
-      onBatch: (batch) => take([batch]),
-      onReady: () => set((before) => ({ ...before, ready: true })),
-      onConnected: (connected) => set((before) => (before.connected === connected ? before : { ...before, connected })),
-    })
-    for (const query of pages) {
-      readJson<BatchPage>(`batches?${query}`, left.signal).then(
-        ({ batches }) =>
-          set((before) => ({ ...before, store: put(new Map(), [...batches, ...before.store.values()]) })),
-        () => undefined, // the stream says whether the service is there
-      )
-    }
-    return () => {
-      end()
-      left.abort()
-      clearTimeout(timer)
-    }
-  }, [pages.join(' ')])
-  return live
+  }
+  const connected = useFollow(ALL_BATCHES, {
+    onBatches: add,
+    onReady(keys, again) {
+      setTold(true)
+      if (again || pagesAre === 'missing') void readPages()
+      if (again) void endedMeanwhile(store.values(), keys, left.current.signal).then(add)
+    },
+  })
+  return { store, ready: told && pagesAre === 'there', connected }
 }
 
-/** The time, once a second: for what is told as time from now. */
-export function useNow(): number {
-  const [now, set] = useState(Date.now)
-  useEffect(() => {
-    const timer = setInterval(() => set(Date.now()), 1000)
-    return () => clearInterval(timer)
-  }, [])
-  return now
+/** Ones that were open and are not told as open any more: what became of them. */
+export async function endedMeanwhile(
+  batches: Iterable<Batch>,
+  told: ReadonlySet<string>,
+  signal: AbortSignal,
+): Promise<Batch[]> {
+  const missed = [...batches].filter((batch) => isOpen(batch) && !told.has(keyOf(batch))).slice(0, 50)
+  const answers = await Promise.allSettled(missed.map((batch) => readJson<Batch>(batchPath(batch), signal)))
+  return answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []))
 }

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type kafkajs from 'kafkajs'
+import Batch from 'kafkajs/src/consumer/batch.js'
 import { kafkaClient, type IncomingRecord, type KafkaSettings } from './kafka.ts'
 import { type PartitionEnds } from './kafka-admin.ts'
 import { incoming } from './kafka-consumer.ts'
@@ -13,18 +14,18 @@ export interface Place {
 }
 
 export interface Fetched {
-  /** From the offset on, in order; none if there is nothing yet. */
+  /** From the place on, in order. */
   records: IncomingRecord[]
-  /** Where it goes on. */
+  /** The offset to go on with: the place's own, if there is nothing yet. */
   next: bigint
 }
 
-/** Reads records by their places, as no group: nothing is joined, committed or left behind. */
+/** Reads records by their places and as no group: nothing is joined, committed or left behind. */
 export interface Fetcher {
-  /** The ends of all partitions of a topic; none if there is no such topic. */
+  /** Of all partitions of a topic. @throws as fetch */
   ends(topic: string): Promise<PartitionEnds[]>
   /**
-   * What lies from a place on: one record batch at least (a megabyte, as a rule), and no more than `maxBytes` in all.
+   * What lies from a place on: `maxBytes` at most, but one record batch at least (which has one megabyte, as a rule).
    * Waits up to five seconds at the end of a partition. @throws NoSuchPlace, the signal's reason, Kafka's error
    */
   fetch(from: Place, maxBytes: number): Promise<Fetched>
@@ -39,11 +40,11 @@ export class NoSuchPlace extends Error {
   }
 }
 
-/** After so long without an answer a fault is no passing one. */
+/** A fault that lasts so long is no passing one. */
 const PATIENCE_MILLISECONDS = 20_000
 const READ_COMMITTED = 1
 
-/** kafkajs fetches for groups alone: this is the part of it below them, which its client makes for itself. */
+/** kafkajs lets only groups fetch: this is what its client makes below them. */
 interface Cluster {
   connect(): Promise<void>
   disconnect(): Promise<void>
@@ -54,98 +55,112 @@ interface Cluster {
     topics: { topic: string; partitions: { partition: number }[]; fromBeginning: boolean }[],
   ): Promise<{ partitions: { partition: number; offset: string }[] }[]>
   findBroker(which: { nodeId: string }): Promise<{
-    fetch(request: object): Promise<{ responses: { partitions: { messages: Message[] }[] }[] }>
+    fetch(request: object): Promise<{ responses: { partitions: { messages: kafkajs.KafkaMessage[] }[] }[] }>
   }>
   removeBroker(place: { host: string; port: number }): void
 }
-type Message = kafkajs.KafkaMessage & { isControlRecord?: boolean }
 
 function clusterOf(settings: KafkaSettings): Cluster {
   const client = kafkaClient(settings) as unknown as Record<symbol, (options: object) => Cluster>
   const create = Object.getOwnPropertySymbols(client).find(
     ({ description }) => description === 'private:Kafka:createCluster',
   )
-  if (!create) throw new Error('this kafkajs is made otherwise than 2.2.4')
+  if (!create) throw new Error('kafkajs has changed: 2.2.4 made its clusters by a function of its client')
   return client[create]!({ metadataMaxAge: 300_000, allowAutoTopicCreation: false, isolationLevel: READ_COMMITTED })
 }
 
 /** @throws Kafka's error, the signal's reason */
 export async function connectFetcher(settings: KafkaSettings, signal?: AbortSignal): Promise<Fetcher> {
   const cluster = clusterOf(settings)
-  const close = (): Promise<void> => within(5, cluster.disconnect())
-  const stopped = signal && rejectOn(signal)
-  const orStopped = <T>(work: Promise<T>): Promise<T> => (stopped ? Promise.race([work, stopped]) : work)
+  try {
+    await orAborted(cluster.connect(), signal)
+  } catch (error) {
+    await within(5, cluster.disconnect())
+    throw error
+  }
+  return new ClusterFetcher(cluster, signal)
+}
+
+class ClusterFetcher implements Fetcher {
+  readonly #cluster: Cluster
+  readonly #signal: AbortSignal | undefined
+
+  constructor(cluster: Cluster, signal: AbortSignal | undefined) {
+    this.#cluster = cluster
+    this.#signal = signal
+  }
+
+  ends(topic: string): Promise<PartitionEnds[]> {
+    return this.#patiently(async () => {
+      await this.#cluster.addTargetTopic(topic)
+      const parts = this.#cluster.findTopicPartitionMetadata(topic)
+      const partitions = parts.map(({ partitionId }) => ({ partition: partitionId }))
+      const offsets = async (fromBeginning: boolean): Promise<Map<number, bigint>> => {
+        const [found] = await this.#cluster.fetchTopicsOffset([{ topic, partitions, fromBeginning }])
+        return new Map(found?.partitions.map(({ partition, offset }) => [partition, BigInt(offset)]))
+      }
+      const [low, high] = await Promise.all([offsets(true), offsets(false)])
+      return partitions.map(({ partition }) => ({ partition, low: low.get(partition)!, high: high.get(partition)! }))
+    })
+  }
+
+  fetch(from: Place, maxBytes: number): Promise<Fetched> {
+    const { topic, partition, offset } = from
+    const fetchOffset = String(offset)
+    const topics = [{ topic, partitions: [{ partition, fetchOffset, maxBytes }] }]
+    return this.#patiently(async () => {
+      await this.#cluster.addTargetTopic(topic)
+      const parts = this.#cluster.findTopicPartitionMetadata(topic)
+      const part = parts.find(({ partitionId }) => partitionId === partition)
+      if (!part) throw new NoSuchPlace(from)
+      const broker = await this.#cluster.findBroker({ nodeId: String(part.leader) })
+      const { responses } = await broker
+        .fetch({ maxWaitTime: 5_000, minBytes: 1, maxBytes, isolationLevel: READ_COMMITTED, topics })
+        .catch((error: Error) => {
+          throw error.name === 'KafkaJSOffsetOutOfRange' ? new NoSuchPlace(from) : error
+        })
+      const data = responses[0]?.partitions[0]
+      if (!data) return { records: [], next: offset }
+      const { messages, rawMessages } = new Batch(topic, fetchOffset, data)
+      const last = rawMessages.at(-1)
+      return {
+        records: messages.map((message) => incoming(topic, partition, message)),
+        next: last === undefined ? offset : BigInt(last.offset) + 1n,
+      }
+    })
+  }
+
+  close(): Promise<void> {
+    return within(5, this.#cluster.disconnect())
+  }
 
   /** Brokers come and go, and leaders with them. */
-  const patiently = async <T>(work: () => Promise<T>): Promise<T> => {
+  async #patiently<T>(work: () => Promise<T>): Promise<T> {
     const until = performance.now() + PATIENCE_MILLISECONDS
     for (;;) {
       try {
-        return await orStopped(work())
+        return await orAborted(work(), this.#signal)
       } catch (error) {
-        const { retriable, name, host, port } = error as { retriable?: boolean; name: string; host: string; port: number }
-        if (signal?.aborted || retriable !== true || performance.now() > until) throw error
-        if (name === 'KafkaJSConnectionClosedError') cluster.removeBroker({ host, port })
+        if (this.#signal?.aborted || !passes(error) || performance.now() > until) throw error
+        if (error.name === 'KafkaJSConnectionClosedError') this.#cluster.removeBroker(error)
         await sleep(100)
-        await orStopped(cluster.refreshMetadata()).catch(() => undefined)
+        await orAborted(this.#cluster.refreshMetadata(), this.#signal).catch(() => undefined)
       }
     }
   }
-
-  try {
-    await orStopped(cluster.connect())
-  } catch (error) {
-    await close()
-    throw error
-  }
-  return {
-    ends(topic) {
-      return patiently(async () => {
-        await cluster.addTargetTopic(topic)
-        const partitions = cluster.findTopicPartitionMetadata(topic).map(({ partitionId: partition }) => ({ partition }))
-        const offsets = async (fromBeginning: boolean): Promise<Map<number, bigint>> => {
-          const [found] = await cluster.fetchTopicsOffset([{ topic, partitions, fromBeginning }])
-          return new Map(found?.partitions.map(({ partition, offset }) => [partition, BigInt(offset)]))
-        }
-        const [lows, highs] = await Promise.all([offsets(true), offsets(false)])
-        return partitions.map(({ partition }) => ({ partition, low: lows.get(partition)!, high: highs.get(partition)! }))
-      })
-    },
-    fetch(from, maxBytes) {
-      const { topic, partition, offset } = from
-      const fetchOffset = String(offset)
-      return patiently(async () => {
-        await cluster.addTargetTopic(topic)
-        const found = cluster.findTopicPartitionMetadata(topic).find(({ partitionId }) => partitionId === partition)
-        if (!found) throw new NoSuchPlace(from)
-        const broker = await cluster.findBroker({ nodeId: String(found.leader) })
-        const topics = [{ topic, partitions: [{ partition, fetchOffset, maxBytes }] }]
-        const { responses } = await broker
-          .fetch({ maxWaitTime: 5_000, minBytes: 1, maxBytes, isolationLevel: READ_COMMITTED, topics })
-          .catch((error: unknown) => {
-            throw (error as Error).name === 'KafkaJSOffsetOutOfRange' ? new NoSuchPlace(from) : error
-          })
-        const messages = responses[0]?.partitions[0]?.messages ?? []
-        const last = messages.at(-1)
-        // A record batch comes whole, also where the place is in the middle of it.
-        const wanted = messages.filter((message) => BigInt(message.offset) >= offset && !message.isControlRecord)
-        const next = last === undefined ? offset : BigInt(last.offset) + 1n
-        return {
-          records: wanted.map((message) => incoming(topic, partition, message)),
-          next: next > offset ? next : offset,
-        }
-      })
-    },
-    close,
-  }
 }
 
-function rejectOn(signal: AbortSignal): Promise<never> {
-  const rejection = new Promise<never>((_, reject) => {
-    const fail = (): void => reject(signal.reason as Error)
-    if (signal.aborted) fail()
-    else signal.addEventListener('abort', fail, { once: true })
+/** As kafkajs tells it; the place is told where a connection was lost. */
+const passes = (error: unknown): error is Error & { host: string; port: number } =>
+  (error as { retriable?: boolean }).retriable === true
+
+/** Not Promise.race: what that has won is kept for as long as the loser is not settled. */
+function orAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (!signal) return work
+  return new Promise<T>((resolve, reject) => {
+    const abort = (): void => reject(signal.reason as Error)
+    if (signal.aborted) abort()
+    else signal.addEventListener('abort', abort, { once: true })
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
   })
-  rejection.catch(() => undefined)
-  return rejection
 }

@@ -9,3 +9,13 @@ declare module 'kafkajs/src/network/requestQueue/index.js' {
   const RequestQueue: { prototype: RequestQueue }
   export default RequestQueue
 }
+
+declare module 'kafkajs/src/consumer/batch.js' {
+  import { type KafkaMessage } from 'kafkajs'
+  /** What a fetch has of a partition: `messages` are those from the offset on that a reader is to see. */
+  export default class Batch {
+    constructor(topic: string, fetchedOffset: string, partitionData: { messages: KafkaMessage[] })
+    readonly rawMessages: KafkaMessage[]
+    readonly messages: KafkaMessage[]
+  }
+}

@@ -1,15 +1,18 @@
 import { type Batch } from '@rates/core/batch'
 import { Command, InvalidArgumentError } from 'commander'
 import { readApi } from '../api.ts'
+import { findApi, urlOption } from '../api-url.ts'
 import { listBatches } from '../batch-page.ts'
 import { CommandFailure, EXIT, exitWith, usageExits } from '../exit.ts'
-import { findRunning } from '../running.ts'
 
 interface Options {
   state?: string
   source?: string
+  search?: string
+  retryOf?: string
   limit: number
   json?: boolean
+  url?: string
 }
 
 interface Page {
@@ -25,21 +28,33 @@ export function listCommand(): Command {
     .description('list batches, newest first')
     .option('--state <states>', 'only these, separated by commas, such as pending,in_progress or failed')
     .option('--source <name>', 'only batches of this source')
+    .option('--search <words>', 'only those in whose id, source or error every word is, or begins one')
+    .option('--retry-of <id>', 'only those that run this batch again')
     .option('--limit <n>', 'at most so many', readLimit, 20)
     .option('--json', 'print them as JSON')
-    .addHelpText('after', '\nExit codes: 0 listed; 1 refused; 2 wrong usage; 3 the API cannot be reached.')
+    .addOption(urlOption())
+    .addHelpText(
+      'after',
+      `
+Exit codes: 0 listed; 1 refused; 2 wrong usage; 3 the API cannot be reached.
+
+Examples:
+  rates list --state pending,in_progress
+  rates list --search 'acme unknown_port' --limit 100`,
+    )
     .action((options: Options) => exitWith(() => list(options)))
   return usageExits(command)
 }
 
-async function list({ state, source, limit, json }: Options): Promise<number> {
-  const { url } = await findRunning('url')
+async function list({ state, source, search, retryOf, limit, json, url: given }: Options): Promise<number> {
+  const url = await findApi(given)
   const batches: Batch[] = []
   let cursor: string | null = null
   do {
     const query = new URLSearchParams({ limit: String(Math.min(limit - batches.length, MAX_PAGE)) })
-    if (state !== undefined) query.set('state', state)
-    if (source !== undefined) query.set('source', source)
+    for (const [name, value] of Object.entries({ state, source, q: search, retryOf })) {
+      if (value !== undefined) query.set(name, value)
+    }
     if (cursor !== null) query.set('cursor', cursor)
     const page: Page | undefined = await readApi<Page>(url, `/batches?${query}`)
     if (page === undefined) throw new CommandFailure(EXIT.unreachable, `What answers at ${url} is not the API.`)

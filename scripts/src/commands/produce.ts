@@ -1,10 +1,14 @@
 import { randomBytes } from 'node:crypto'
 import { readEnvelope, writeBatchHeaders, type BatchHeaders } from '@rates/core/wire'
 import { Command, InvalidArgumentError, Option } from 'commander'
+import { findApi, urlOption } from '../api-url.ts'
 import { CommandFailure, EXIT, exitWith, usageExits } from '../exit.ts'
-import { produce, type Platform, type ProduceRequest } from '../produce.ts'
+import { HttpSender } from '../http-sender.ts'
+import { KafkaSender } from '../kafka-sender.ts'
+import { produce, type ProduceRequest } from '../produce.ts'
 import { Progress } from '../progress.ts'
 import { findRunning, NothingRuns } from '../running.ts'
+import { type Sender } from '../sender.ts'
 import { onStopRequest } from '../signals.ts'
 import { parseDeadline, parseDuration } from '../times.ts'
 
@@ -18,28 +22,35 @@ interface Options {
   replyTo?: string
   dryRun?: boolean
   format?: 'csv' | 'ndjson'
-  compress: 'none' | 'gzip' | 'zstd'
+  compress?: 'none' | 'gzip' | 'zstd'
   wait: boolean
   timeout: number
   json?: boolean
+  url?: string
 }
 
 const HELP = `
 FILE is CSV with the columns orig_code,dest_code,day,price (a header line may say so), or NDJSON, an object of those
 four fields on each line; gzip and zstd are unpacked. All of it becomes visible at once, or nothing does.
 
-To send the same file again under the same --batch-id is harmless: what has arrived counts once.
+It goes over Kafka where that is known: by KAFKA_BROKERS, or because "rates start" runs here. With --url, or where only
+RATES_URL is known, it goes over HTTP: chunk by chunk, and each is tried again for as long as --timeout says, so that a
+lost connection or a restart of the API costs nothing.
+
+To send the same file again under the same --batch-id is harmless: what has arrived counts once. Over HTTP it goes on
+where it was: what is stored already is not sent again.
 
 Exit codes:
   0    the batch succeeded (or was sent, with --no-wait)
   1    it failed, or the file was refused
   2    wrong usage, or no such file
-  3    Kafka cannot be reached, or there was no reply in time
+  3    Kafka or the API cannot be reached, or there was no outcome in time
   4    it was cancelled: Ctrl-C does that
   130  Ctrl-C was pressed twice: the batch was left as it was
 
 Examples:
   rates produce prices.csv --source acme --deadline +10m
+  rates produce prices.csv.gz --url https://rates.example.com --batch-id acme-2026-01-31
   zcat prices.ndjson.gz | rates produce - --json | jq .rows`
 
 export function produceCommand(): Command {
@@ -66,15 +77,20 @@ export function produceCommand(): Command {
       ]),
     )
     .addOption(
-      new Option('--compress <how>', 'the chunks on the wire').choices(['none', 'gzip', 'zstd']).default('none'),
+      new Option('--compress <how>', 'the chunks on the wire (default: over Kafka none, over HTTP zstd)').choices([
+        'none',
+        'gzip',
+        'zstd',
+      ]),
     )
-    .option('--no-wait', 'do not wait for the reply')
+    .addOption(urlOption('send it over HTTP, to this API'))
+    .option('--no-wait', 'do not wait for the outcome')
     .addOption(
-      new Option('--timeout <duration>', 'wait so long for the reply, once all is sent')
+      new Option('--timeout <duration>', 'wait so long for the outcome, once all is sent')
         .argParser(readTimeout)
         .default(3600, '1h'),
     )
-    .option('--json', 'print the reply as JSON')
+    .option('--json', 'print the reply as JSON; over HTTP a document like it')
     .addHelpText('after', HELP)
     .action((file: string, options: Options) => exitWith(() => run(file, options)))
   return usageExits(command)
@@ -82,7 +98,7 @@ export function produceCommand(): Command {
 
 async function run(file: string, options: Options): Promise<number> {
   const request = readRequest(file, options, new Date())
-  const platform = await findPlatform()
+  const { sender, url } = await chooseWay(request, options)
   const progress = new Progress()
   const stop = new AbortController()
   onStopRequest(
@@ -92,7 +108,37 @@ async function run(file: string, options: Options): Promise<number> {
       process.exit(EXIT.interrupted)
     },
   )
-  return produce(request, platform, progress, stop.signal)
+  return produce(request, sender, url, progress, stop.signal)
+}
+
+/** Kafka where it is known, unless `--url` says otherwise: there the API only shows progress, and may be missing. */
+async function chooseWay(
+  { batch, wait, timeoutSeconds: seconds }: ProduceRequest,
+  { url: given, deadline }: Options,
+): Promise<{ sender: Sender; url: string | undefined }> {
+  const [kafka, url] = await Promise.all([
+    given === undefined ? orNothing(findRunning('brokers')) : undefined,
+    orNothing(findApi(given)),
+  ])
+  if (kafka) {
+    const platform = { brokers: kafka.brokers.split(','), prefix: kafka.prefix, url }
+    return { sender: new KafkaSender(platform, batch, wait), url }
+  }
+  if (url === undefined) {
+    const where = 'KAFKA_BROKERS, or RATES_URL or --url for HTTP,'
+    throw new NothingRuns(`Nothing runs here: start it (npm start), or set ${where} to what runs elsewhere.`)
+  }
+  const relativeDeadline = deadline?.startsWith('+') ?? false
+  return { sender: new HttpSender({ url, relativeDeadline, seconds }, batch), url }
+}
+
+async function orNothing<T>(found: Promise<T>): Promise<T | undefined> {
+  try {
+    return await found
+  } catch (error) {
+    if (error instanceof NothingRuns) return undefined
+    throw error
+  }
 }
 
 /** @throws CommandFailure for options that the wire does not take */
@@ -142,17 +188,4 @@ function readTimeout(text: string): number {
   if (seconds === undefined || seconds > 2_000_000)
     throw new InvalidArgumentError('It is a duration as 90s, 10m or 1h.')
   return seconds
-}
-
-/** The API only shows progress: it may be missing. */
-async function findPlatform(): Promise<Platform> {
-  const { brokers, prefix } = await findRunning('brokers')
-  const url = await findRunning('url').then(
-    (found) => found.url,
-    (error: unknown) => {
-      if (error instanceof NothingRuns) return undefined
-      throw error
-    },
-  )
-  return { brokers: brokers.split(','), prefix, url }
 }

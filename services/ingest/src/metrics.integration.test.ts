@@ -5,6 +5,7 @@ import { eventually } from '@rates/testing/eventually'
 import { startLine, type Line } from '@rates/testing/line'
 import { undocumented } from '@rates/testing/metrics-docs'
 import { readMetrics, sum, type Sample } from '@rates/testing/metrics-text'
+import { startReceiver } from '@rates/testing/receiver'
 import { startTestWorker, type TestWorker } from './test-worker.ts'
 
 let line: Line
@@ -14,7 +15,9 @@ let startedAt: number
 beforeAll(async () => {
   line = await startLine()
   startedAt = performance.now()
-  worker = await startTestWorker(line)
+  const receiver = await startReceiver()
+  line.defer(() => receiver.close())
+  worker = await startTestWorker(line, { WEBHOOK_URL: receiver.url })
 })
 afterAll(() => line.close())
 
@@ -44,6 +47,7 @@ describe('the metrics of a worker', () => {
     const is = (name: string, labels: Record<string, string> = {}) => sum(value, name, labels)
     expect(is('rates_ingest_batches_total', { outcome: 'succeeded' })).toBe(1)
     expect(is('rates_ingest_batches_total', { outcome: 'failed' })).toBe(1)
+    await eventually(async () => sum(await scrape(), 'rates_webhooks_total', { outcome: 'sent' }) === 1)
     expect(is('rates_ingest_rows_total', { stage: 'copy', outcome: 'ok' })).toBe(910)
     expect(is('rates_ingest_rows_total', { stage: 'copy', outcome: 'invalid' })).toBe(1)
     expect(is('rates_ingest_rows_total', { stage: 'publish', outcome: 'ok' })).toBe(900)

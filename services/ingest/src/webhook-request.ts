@@ -47,18 +47,21 @@ function exchange(
     const { request } = url.protocol === 'https:' ? https : http
     const bytes = Buffer.from(body)
     const options = { method: 'POST', agent: false, signal, headers: { ...headers, 'content-length': bytes.length } }
+    // Once it has answered, it does not matter what becomes of the rest.
+    let answer: Answer | undefined
     const sent = request(url, options, (response) => {
       const retryAfterSeconds = secondsUntil(response.headers['retry-after'], Date.now())
+      const answered = { status: response.statusCode!, retryAfterSeconds }
+      answer = answered
       let read = 0
       response.on('data', (part: Buffer) => {
         read += part.length
         if (read > MAX_ANSWER_BYTES) response.destroy()
       })
-      // It has answered, whatever becomes of the rest.
       response.on('error', () => undefined)
-      response.once('close', () => resolve({ status: response.statusCode!, retryAfterSeconds }))
+      response.once('close', () => resolve(answered))
     })
-    sent.on('error', reject)
+    sent.on('error', (error) => (answer ? resolve(answer) : reject(error)))
     sent.end(bytes)
   })
 }
@@ -67,6 +70,7 @@ function exchange(
 export function secondsUntil(retryAfter: string | undefined, now: number): number | undefined {
   if (retryAfter === undefined) return undefined
   if (/^\d{1,9}$/.test(retryAfter)) return Number(retryAfter)
-  const at = Date.parse(retryAfter)
+  // Without its end almost everything is a date to JavaScript.
+  const at = retryAfter.endsWith(' GMT') ? Date.parse(retryAfter) : NaN
   return Number.isNaN(at) ? undefined : Math.max(0, (at - now) / 1000)
 }

@@ -141,7 +141,8 @@ export class WebhookSender {
     if (!rows[0]) return
     const about = { batch_id: batchId, webhook_id: id, attempt: attempts + 1, reason: fault.error }
     this.count('failed')
-    if (!rows[0].givenUp) return this.log.warn({ ...about, pause: Math.round(pause) }, 'webhook failed: it is sent again')
+    if (!rows[0].givenUp)
+      return this.log.warn({ ...about, pause: Math.round(pause) }, 'webhook failed: it is sent again')
     this.count('given_up')
     this.log.error(about, `webhook given up after ${GIVE_UP_AFTER_DAYS} days`)
   }

@@ -24,12 +24,7 @@ function readKey(secret: string): Buffer {
 }
 
 /** The three headers of an attempt. Without a key there is no signature. @param at milliseconds since 1970 */
-export function webhookHeaders(
-  id: string,
-  at: number,
-  body: string,
-  keys: readonly Buffer[],
-): Record<string, string> {
+export function webhookHeaders(id: string, at: number, body: string, keys: readonly Buffer[]): Record<string, string> {
   const timestamp = String(Math.floor(at / 1000))
   const signatures = keys.map(
     (key) => `v1,${createHmac('sha256', key).update(`${id}.${timestamp}.${body}`).digest('base64')}`,

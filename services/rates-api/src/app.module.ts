@@ -15,11 +15,15 @@ import { type Registry } from 'prom-client'
 import { BatchActions } from './batch-actions.ts'
 import { BatchActionsController } from './batch-actions.controller.ts'
 import { BatchErrors } from './batch-errors.ts'
+import { BatchFeed } from './batch-feed.ts'
+import { BatchFollow } from './batch-follow.ts'
 import { BatchesController } from './batches.controller.ts'
 import { Bottleneck } from './bottleneck.ts'
 import { BottleneckController } from './bottleneck.controller.ts'
 import { Catalog } from './catalog.ts'
 import { CATALOGUE_SETTINGS, CatalogueController, type CatalogueSettings } from './catalogue.controller.ts'
+import { CHUNK_SETTINGS, ChunkUploadsController, type ChunkSettings } from './chunk-uploads.controller.ts'
+import { ChunkUploads } from './chunk-uploads.ts'
 import { type Settings } from './config.ts'
 import { serveDocs } from './docs.ts'
 import { httpAdapter } from './http.ts'
@@ -34,6 +38,7 @@ import { type SharedProducer } from './shared-producer.ts'
 import { uploadMetrics } from './upload-metrics.ts'
 import { Uploads } from './uploads.ts'
 import { UPLOAD_SETTINGS, UploadsController, type UploadSettings } from './uploads.controller.ts'
+import { Watchers } from './watchers.ts'
 
 export const CONTROLLERS = [
   RatesController,
@@ -41,6 +46,7 @@ export const CONTROLLERS = [
   BatchesController,
   BatchActionsController,
   UploadsController,
+  ChunkUploadsController,
   BottleneckController,
 ]
 
@@ -65,6 +71,7 @@ class AppModule {
   static with(
     { settings, log, registry, pool, ledger, producer, stopping }: Parts,
     filter: ProblemFilter,
+    feed: BatchFeed,
   ): DynamicModule {
     const catalog = new Catalog(pool)
     const topics = topicNames(settings.KAFKA_PREFIX)
@@ -72,6 +79,7 @@ class AppModule {
     // It cancels and reverts: only workers let a batch fail.
     const replies: ReplySettings = { replies: topics.replies, allowed: replyTopics, webhooks: null }
     const actions = new BatchActions({ pool, ledger, replies, windowDays: settings.REVERT_WINDOW_DAYS })
+    const follow = new BatchFollow(feed, new Watchers(settings.WATCHERS_AT_ONCE, registry))
     const uploads = new Uploads({
       pool,
       producer,
@@ -90,6 +98,7 @@ class AppModule {
       signal: stopping,
       metrics: uploadMetrics(registry),
     }
+    const chunkSettings: ChunkSettings = { ...uploadSettings, atOnce: settings.CHUNKS_AT_ONCE }
     const catalogueSettings: CatalogueSettings = { pool, idleMs: uploadSettings.idleMs, signal: stopping }
     return {
       module: AppModule,
@@ -100,9 +109,12 @@ class AppModule {
         { provide: Ledger, useValue: ledger },
         { provide: BatchErrors, useValue: new BatchErrors(pool) },
         { provide: BatchActions, useValue: actions },
+        { provide: BatchFollow, useValue: follow },
         { provide: Uploads, useValue: uploads },
+        { provide: ChunkUploads, useValue: new ChunkUploads({ pool, producer, topics }) },
         { provide: Bottleneck, useValue: new Bottleneck(pool) },
         { provide: UPLOAD_SETTINGS, useValue: uploadSettings },
+        { provide: CHUNK_SETTINGS, useValue: chunkSettings },
         { provide: CATALOGUE_SETTINGS, useValue: catalogueSettings },
         { provide: APP_FILTER, useValue: filter },
       ],
@@ -112,10 +124,11 @@ class AppModule {
 
 /** The service's routes, not listening yet. */
 export async function createApp(parts: Parts): Promise<NestFastifyApplication> {
-  const { settings, log, registry, draining, onRoute } = parts
+  const { settings, log, registry, pool, ledger, draining, onRoute } = parts
   const filter = new ProblemFilter(log)
-  const adapter = httpAdapter({ registry, filter, draining, onRoute })
-  const app = await NestFactory.create<NestFastifyApplication>(AppModule.with(parts, filter), adapter, {
+  const feed = new BatchFeed({ pool, ledger, log })
+  const adapter = httpAdapter({ registry, filter, draining, onRoute, onPost: () => feed.nudge() })
+  const app = await NestFactory.create<NestFastifyApplication>(AppModule.with(parts, filter, feed), adapter, {
     logger: nestLogger(log),
     bodyParser: false,
     abortOnError: false,
@@ -137,8 +150,8 @@ export async function listen(app: NestFastifyApplication, host: string, port: nu
 const LAST_REQUESTS_MS = 250
 
 /**
- * Stops listening, answers what has come, closes. The HTTP server's own close() would at once cut the connections that
- * look idle, also those whose request is not read yet. The last part of the time is for uploads that did not get
+ * Stops listening, answers what has come and who waits, closes. The HTTP server's own close() would at once cut the
+ * connections that look idle, also those whose request is not read yet. The last part of the time is for uploads that did not get
  * through: `abort` cancels their batches; then connections are cut whose callers do not take their answers.
  */
 export async function closeGently(app: NestFastifyApplication, seconds: number, abort: () => void): Promise<void> {
@@ -146,6 +159,7 @@ export async function closeGently(app: NestFastifyApplication, seconds: number, 
   const timers = [setTimeout(abort, seconds * 700), setTimeout(() => server.closeAllConnections(), seconds * 900)]
   try {
     Server.prototype.close.call(server)
+    app.get(BatchFollow).leave() // and not before: they come again at once, and have to reach another process
     await sleep(LAST_REQUESTS_MS)
     await app.close()
   } finally {

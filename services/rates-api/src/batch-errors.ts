@@ -1,25 +1,6 @@
+import { type BadRow } from '@rates/core/bad-rows'
 import { unpackErrors } from '@rates/service/ledger/row-errors'
 import { type Pool } from 'pg'
-
-/** A bad row of a batch. */
-export interface BadRow {
-  /** Among the batch's data rows, from 1; null if an earlier chunk never came, so that nobody can know. */
-  row: number | null
-  chunk: number
-  /** Among the chunk's data rows, from 1. */
-  rowInChunk: number
-  field: string | null
-  value: string
-  rule: string
-  /** The row as it came. */
-  text: string
-}
-
-interface BadChunk {
-  chunk: number
-  /** Data rows in the chunks before it; null if one of those is missing. */
-  before: number | null
-}
 
 export interface ErrorsOfBatch {
   batch: string
@@ -69,36 +50,4 @@ export class BatchErrors {
       }
     }
   }
-}
-
-/** As NDJSON, an object for each row. */
-export async function* asNdjson(rows: AsyncIterable<BadRow>): AsyncGenerator<string> {
-  yield* inPieces(rows, (row) => `${JSON.stringify(row)}\n`)
-}
-
-const COLUMNS = ['row', 'chunk', 'rowInChunk', 'field', 'value', 'rule', 'text'] as const
-
-/** As CSV (RFC 4180) with a header line. */
-export async function* asCsv(rows: AsyncIterable<BadRow>): AsyncGenerator<string> {
-  yield `${COLUMNS.join(',')}\r\n`
-  yield* inPieces(rows, (row) => `${COLUMNS.map((column) => csvField(row[column])).join(',')}\r\n`)
-}
-
-function csvField(value: string | number | null): string {
-  const text = value === null ? '' : String(value)
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
-}
-
-/** A piece for each row would cost a write for each. */
-const PIECE = 32_768
-
-async function* inPieces(rows: AsyncIterable<BadRow>, format: (row: BadRow) => string): AsyncGenerator<string> {
-  let piece = ''
-  for await (const row of rows) {
-    piece += format(row)
-    if (piece.length < PIECE) continue
-    yield piece
-    piece = ''
-  }
-  if (piece !== '') yield piece
 }

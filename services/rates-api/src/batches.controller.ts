@@ -1,22 +1,49 @@
 import { Controller, Headers, Param, Query, Res } from '@nestjs/common'
 import { BATCH_ID } from '@rates/core/wire'
+import { asCsv, asNdjson, type BadRow } from '@rates/core/bad-rows'
 import { type Batch } from '@rates/core/batch'
+import { wordsOf } from '@rates/core/words'
 import { type FastifyReply } from 'fastify'
 import { Readable } from 'node:stream'
 import { z } from 'zod'
-import { asCsv, asNdjson, BatchErrors, type BadRow } from './batch-errors.ts'
+import { preferred } from './accept.ts'
+import { BatchErrors } from './batch-errors.ts'
+import { type BatchName } from './batch-feed-look.ts'
+import { BatchFollow, hasEnded } from './batch-follow.ts'
+import { STREAM_HEADERS } from './batch-stream.ts'
+import { beginsToWait } from './http.ts'
 import { Ledger } from './ledger.ts'
 import { Problem } from './problem.ts'
 import { readParameters, Route } from './route.ts'
 import { batchesSchema, batchSchema, BATCH_STATES, problemSchema, rowErrorsSchema } from './schemas.ts'
+import { waitParameter } from './wait-parameter.ts'
 
 const MAX_PAGE = 200
 const MAX_JSON_ERRORS = 1000
+const MAX_WORDS = 20
+const MAX_WORD = 200
+
+const FORMATS = { json: 'application/json', events: 'text/event-stream' } as const
+const ERROR_FORMATS = { json: 'application/json', csv: 'text/csv', ndjson: 'application/x-ndjson' } as const
+
+/** Seconds after which it is worth asking again for a batch that has not ended. */
+const AGAIN = '1'
 
 const stateNames = BATCH_STATES.join(', ')
 const isState = (text: string): text is Batch['state'] => (BATCH_STATES as readonly string[]).includes(text)
 
 const listQuery = z.object({
+  q: z
+    .string()
+    .transform(wordsOf)
+    .refine((words) => words.length > 0, 'has no word to look for')
+    .refine((words) => words.length <= MAX_WORDS, `has more than ${MAX_WORDS} words`)
+    .refine((words) => words.every((word) => word.length <= MAX_WORD), `has a word of more than ${MAX_WORD} characters`)
+    .optional()
+    .meta({
+      description: 'Words, each of which is the beginning of a word of the id, the source or the error.',
+      examples: ['acme 2026-11'],
+    }),
   state: z
     .string()
     .transform((text) => text.split(','))
@@ -24,6 +51,11 @@ const listQuery = z.object({
     .optional()
     .meta({ description: `Only these, separated by commas: ${stateNames}.`, examples: ['pending,in_progress'] }),
   source: z.string().optional().meta({ description: 'Only batches of this source.' }),
+  retryOf: z
+    .string()
+    .regex(BATCH_ID, 'is not the id of a batch')
+    .optional()
+    .meta({ description: 'Only batches that have the records of this one again.' }),
   dryRun: z.enum(['true', 'false']).optional().meta({ description: 'Only dry runs, or none of them.' }),
   since: timeParameter('Opened at this time or later.'),
   until: timeParameter('Opened before this time.'),
@@ -42,9 +74,25 @@ const listQuery = z.object({
     .meta({ description: `Batches on a page, ${MAX_PAGE} at most.` }),
 })
 
+const formatParameter = z
+  .enum(['json', 'events'])
+  .optional()
+  .meta({ description: 'Instead of the `Accept` header; `events`: as `text/event-stream`.' })
+const listOrStreamQuery = listQuery.extend({ format: formatParameter })
+
 export const idParams = z.object({ id: z.string().meta({ description: "The batch's id." }) })
 export const dryRunQuery = z.object({
   dryRun: z.enum(['true', 'false']).default('false').meta({ description: "`true`: the record of the id's dry run." }),
+})
+const showQuery = dryRunQuery.extend({
+  wait: waitParameter.optional().meta({
+    description:
+      'Answers when the batch has its outcome, at the latest after this time (`500ms`, `30s`, `1m`; at most 60 s) with ' +
+      'what is. A batch that was not seen yet is waited for, too.',
+    examples: ['30s'],
+  }),
+  format: formatParameter,
+  until: z.enum(['outcome']).optional().meta({ description: 'Of a stream: it ends with the outcome.' }),
 })
 const errorsQuery = dryRunQuery.extend({
   format: z
@@ -58,43 +106,100 @@ export const notFound = { description: 'There is no such batch.', schema: proble
 @Controller()
 export class BatchesController {
   readonly #ledger: Ledger
+  readonly #follow: BatchFollow
   readonly #errors: BatchErrors
 
-  constructor(ledger: Ledger, errors: BatchErrors) {
+  constructor(ledger: Ledger, follow: BatchFollow, errors: BatchErrors) {
     this.#ledger = ledger
+    this.#follow = follow
     this.#errors = errors
   }
 
   @Route({
     method: 'GET',
     path: '/batches',
-    summary: 'Batches, the newest first',
-    query: listQuery,
+    summary: 'Batches, the newest first; or all that happens to them',
+    description:
+      'As `text/event-stream` it goes on for as long as the caller stays: `event: batch` with a batch as `data` for each ' +
+      'that is open and the newest 50, the oldest first; `event: ready`; then `event: batch` for each that changes. It ' +
+      'takes no filters.',
+    query: listOrStreamQuery,
     answers: {
-      200: { description: 'A page of batches.', schema: batchesSchema },
+      200: { description: 'A page of batches.', schema: batchesSchema, contentTypes: [FORMATS.events] },
       400: { description: 'A parameter is wrong.', schema: problemSchema },
     },
   })
-  async list(@Query() query: unknown): Promise<{ batches: Batch[]; nextCursor: string | null }> {
-    const { dryRun, ...filter } = readParameters(listQuery, query)
+  async list(
+    @Query() query: unknown,
+    @Headers('accept') accept: string | undefined,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    const { q: words, dryRun, format, ...filter } = readParameters(listOrStreamQuery, query)
+    void reply.header('vary', 'accept')
+    if ((format ?? preferred(accept, FORMATS)) === 'events') {
+      const given = Object.keys(listQuery.shape).filter((name) => Object.hasOwn(query as object, name))
+      if (given.length > 0) throw new Problem(400, `${given.join(', ')}: a stream is of all batches`)
+      return this.#stream(reply)
+    }
     const dry = dryRun === undefined ? undefined : dryRun === 'true'
-    const { batches, nextCursor } = await this.#ledger.list({ ...filter, dryRun: dry })
-    return { batches, nextCursor: nextCursor === null ? null : nextCursor.toString(36) }
+    const { batches, nextCursor } = await this.#ledger.list({ ...filter, words, dryRun: dry })
+    await reply.send({ batches, nextCursor: nextCursor === null ? null : nextCursor.toString(36) })
   }
 
   @Route({
     method: 'GET',
     path: '/batches/:id',
-    summary: 'One batch: its state, counts, progress, times and faults',
+    summary: 'One batch: its state, counts, progress, times and faults; or all that happens to it',
+    description:
+      'As `text/event-stream` it goes on for as long as the caller stays, also beyond the outcome, for a revert may come: ' +
+      '`event: batch` with the batch as `data`, as soon as there is one, and whenever it changes. With `until=outcome` ' +
+      'it ends then, by `event: end`.',
     params: idParams,
-    query: dryRunQuery,
-    answers: { 200: { description: 'The batch.', schema: batchSchema }, 404: notFound },
+    query: showQuery,
+    answers: {
+      200: {
+        description: 'The batch.',
+        schema: batchSchema,
+        contentTypes: [FORMATS.events],
+        headers: { 'Retry-After': 'Seconds until asking again; of a batch that has not ended.' },
+      },
+      400: { description: 'A parameter is wrong.', schema: problemSchema },
+      404: {
+        ...notFound,
+        description: 'There is no such batch. `code` is `not_seen_yet` if there may be one later.',
+        headers: { 'Retry-After': 'Seconds until asking again.' },
+      },
+    },
   })
-  async show(@Param('id') id: string, @Query() query: unknown): Promise<Batch> {
-    const { dryRun } = readParameters(dryRunQuery, query)
-    const batch = BATCH_ID.test(id) ? await this.#ledger.find(id, dryRun === 'true') : undefined
-    if (batch === undefined) throw noBatch(id)
-    return batch
+  async show(
+    @Param('id') id: string,
+    @Query() query: unknown,
+    @Headers('accept') accept: string | undefined,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    const { dryRun, wait = 0, format, until } = readParameters(showQuery, query)
+    if (!BATCH_ID.test(id)) throw noBatch(id)
+    const of = { id, dryRun: dryRun === 'true' }
+    void reply.header('vary', 'accept')
+    if ((format ?? preferred(accept, FORMATS)) === 'events') return this.#stream(reply, of, until)
+    let batch = await this.#ledger.find(id, of.dryRun)
+    if (wait > 0 && !(batch && hasEnded(batch))) {
+      beginsToWait(reply)
+      const ended = await this.#follow.outcome(of, wait, reply.raw)
+      if (reply.raw.closed) return // nobody is there any more
+      batch = ended ?? (await this.#ledger.find(id, of.dryRun))
+    }
+    if (batch === undefined) throw notSeenYet(id)
+    if (!hasEnded(batch)) void reply.header('retry-after', AGAIN)
+    await reply.send(batch)
+  }
+
+  async #stream(reply: FastifyReply, of?: BatchName, until?: 'outcome'): Promise<void> {
+    void reply.headers(STREAM_HEADERS)
+    if (reply.request.method === 'HEAD') return reply.send()
+    const stream = this.#follow.stream(of, until)
+    beginsToWait(reply)
+    await reply.send(stream)
   }
 
   @Route({
@@ -122,7 +227,7 @@ export class BatchesController {
     const found = BATCH_ID.test(id) ? await this.#errors.find(id, dryRun === 'true') : undefined
     if (found === undefined) throw noBatch(id)
     const { batch, rejected, rows } = found
-    switch (format ?? preferred(accept)) {
+    switch (format ?? preferred(accept, ERROR_FORMATS)) {
       case 'csv':
         await reply.header('content-type', 'text/csv; charset=utf-8').send(Readable.from(asCsv(rows)))
         return
@@ -133,17 +238,6 @@ export class BatchesController {
         await reply.send({ batch, rejected, errors: await firstOf(rows, MAX_JSON_ERRORS) })
     }
   }
-}
-
-/** The first of our types that the caller names; JSON for everyone else. */
-function preferred(accept = ''): 'json' | 'csv' | 'ndjson' {
-  for (const range of accept.split(',')) {
-    const type = range.split(';')[0]!.trim().toLowerCase()
-    if (type === 'text/csv') return 'csv'
-    if (type === 'application/x-ndjson') return 'ndjson'
-    if (type === 'application/json') return 'json'
-  }
-  return 'json'
 }
 
 async function firstOf(rows: AsyncIterable<BadRow>, count: number): Promise<BadRow[]> {
@@ -157,6 +251,14 @@ async function firstOf(rows: AsyncIterable<BadRow>, count: number): Promise<BadR
 
 export function noBatch(id: string): Problem {
   return new Problem(404, `There is no batch ${JSON.stringify(id.slice(0, 128))}.`)
+}
+
+/** Somebody may just have sent it. */
+function notSeenYet(id: string): Problem {
+  return new Problem(404, noBatch(id).message, {
+    extensions: { code: 'not_seen_yet' },
+    headers: { 'retry-after': AGAIN },
+  })
 }
 
 /** Cursors are numbers of the ledger in base 36. */

@@ -60,11 +60,15 @@ const PIECE = 1 << 16
 export function countRows(text: Uint8Array, format: BodyFormat): number | undefined {
   const cutter = new ChunkCutter(format, { maxBytes: PIECE })
   try {
-    for (let at = 0; at < text.length; at += PIECE) for (const _ of cutter.push(text.subarray(at, at + PIECE)));
-    for (const _ of cutter.finish());
+    for (let at = 0; at < text.length; at += PIECE) runOut(cutter.push(text.subarray(at, at + PIECE)))
+    runOut(cutter.finish())
   } catch (error) {
     if (error instanceof RowTooLong) return undefined
     throw error
   }
   return cutter.totalRows
+}
+
+function runOut(pieces: Iterator<unknown>): void {
+  while (!pieces.next().done);
 }

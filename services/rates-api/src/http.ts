@@ -18,10 +18,20 @@ export interface HttpOptions {
   readonly draining: () => boolean
   /** Told each route that is served. */
   readonly onRoute?: ((method: string, path: string) => void) | undefined
+  /** Told when a POST was answered, which may have changed something. */
+  readonly onPost?: () => void
+}
+
+/** How long requests had taken when they began to wait for something to happen. */
+const waits = new WeakMap<IncomingMessage, number>()
+
+/** From now on the request waits because its caller wants it to: that time is no latency of ours. */
+export function beginsToWait(reply: FastifyReply): void {
+  waits.set(reply.request.raw, reply.elapsedTime)
 }
 
 /** The HTTP server that Nest's routes are put on. */
-export function httpAdapter({ registry, filter, draining, onRoute }: HttpOptions): FastifyAdapter {
+export function httpAdapter({ registry, filter, draining, onRoute, onPost }: HttpOptions): FastifyAdapter {
   const adapter = new FastifyAdapter({
     skipMiddie: true,
     multipart: false,
@@ -60,8 +70,9 @@ export function httpAdapter({ registry, filter, draining, onRoute }: HttpOptions
         http_route: request.is404 ? 'none' : (request.routeOptions.url ?? 'none'),
         http_response_status_code: String(reply.statusCode),
       },
-      reply.elapsedTime / 1e3,
+      (waits.get(request.raw) ?? reply.elapsedTime) / 1e3,
     )
+    if (request.method === 'POST') onPost?.()
     done()
   })
   return adapter

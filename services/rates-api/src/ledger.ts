@@ -2,6 +2,7 @@ import { type Batch } from '@rates/core/batch'
 import { connectionOptions } from '@rates/service/database-address'
 import { DataSource, type SelectQueryBuilder } from 'typeorm'
 import { BatchRow } from './batch.entity.ts'
+import { conditionOf, wordConditions, type Condition, type ListFilter } from './batch-filter.ts'
 import { viewBatch, type Links, type Progress } from './batch-view.ts'
 
 /** Sums over the chunks of the batch `b`: a batch's row is not written while it loads. */
@@ -21,20 +22,6 @@ const PROGRESS = `(select jsonb_build_object(
 from batch_chunks c where c.batch_no = b.no)`
 
 const NOW = 'round(extract(epoch from clock_timestamp()) * 1000)'
-
-export type ListedState = Batch['state']
-
-export interface ListFilter {
-  state?: readonly ListedState[] | undefined
-  source?: string | undefined
-  dryRun?: boolean | undefined
-  /** Opened at this time or later, and before that one. */
-  since?: Date | undefined
-  until?: Date | undefined
-  /** The page after the one that gave this. */
-  cursor?: bigint | undefined
-  limit: number
-}
 
 export interface Page {
   batches: Batch[]
@@ -60,24 +47,29 @@ export class Ledger {
 
   /** The newest first. */
   async list(filter: ListFilter): Promise<Page> {
-    const query = (await this.#select()).orderBy('b.no', 'DESC').limit(filter.limit + 1)
-    const { state, source, dryRun, since, until, cursor } = filter
-    if (state !== undefined) query.andWhere(`(${state.map(stateCondition).join(' or ')})`)
-    if (source !== undefined) query.andWhere('b.source = :source', { source })
-    if (dryRun !== undefined) query.andWhere('b.dryRun = :dryRun', { dryRun })
-    if (since !== undefined) query.andWhere('b.createdAt >= :since', { since })
-    if (until !== undefined) query.andWhere('b.createdAt < :until', { until })
-    if (cursor !== undefined) query.andWhere('b.no < :cursor', { cursor: String(cursor) })
-    const found = await this.#read(query)
-    const page = found.slice(0, filter.limit)
-    return {
-      batches: page.map(({ batch }) => batch),
-      nextCursor: found.length > filter.limit ? page.at(-1)!.no : null,
-    }
+    const { words, limit } = filter
+    if (words === undefined) return this.#page(conditionOf(filter), limit)
+    const [newest, all] = wordConditions(words, filter)
+    const page = await this.#page(newest, limit)
+    return page.nextCursor === null ? this.#page(all, limit) : page
+  }
+
+  /** Those that are still there, in the order of their numbers. */
+  async byNumbers(numbers: readonly bigint[]): Promise<{ no: bigint; batch: Batch }[]> {
+    if (numbers.length === 0) return []
+    const query = (await this.#select()).where('b.no = any(:numbers)', { numbers: numbers.map(String) })
+    return this.#read(query.orderBy('b.no'))
   }
 
   async close(): Promise<void> {
     if (this.#source.isInitialized) await this.#source.destroy()
+  }
+
+  async #page({ sql, parameters }: Condition, limit: number): Promise<Page> {
+    const query = (await this.#select()).where(sql, parameters).orderBy('b.no', 'DESC')
+    const found = await this.#read(query.limit(limit + 1))
+    const page = found.slice(0, limit)
+    return { batches: page.map(({ batch }) => batch), nextCursor: found.length > limit ? page.at(-1)!.no : null }
   }
 
   async #select(): Promise<SelectQueryBuilder<BatchRow>> {
@@ -97,14 +89,6 @@ export class Ledger {
       return { no: row.no, batch: viewBatch(row, progress, Number(now), this.#links) }
     })
   }
-}
-
-const HAS_CHUNKS = 'exists (select from batch_chunks c where c.batch_no = b.no)'
-
-function stateCondition(state: ListedState): string {
-  if (state === 'pending') return `(b.state = 'open' and not ${HAS_CHUNKS})`
-  if (state === 'in_progress') return `(b.state = 'open' and ${HAS_CHUNKS})`
-  return `b.state = '${state}'` // one of a closed union, not a caller's text
 }
 
 /** A connection pool of the ledger's own, so that a slow list does not hold up the reading of rates. */

@@ -176,3 +176,36 @@ export const acceptedSchema = z
     links: z.strictObject({ self: z.string(), errors: z.string() }),
   })
   .meta({ id: 'Accepted' })
+
+const batchLinks = z.strictObject({ self: z.string(), errors: z.string() })
+
+export const openedSchema = z
+  .strictObject({ id: z.string(), dryRun: z.boolean(), links: batchLinks })
+  .meta({ id: 'Opened' })
+
+export const takenChunkSchema = z
+  .strictObject({
+    id: z.string(),
+    dryRun: z.boolean(),
+    chunk: z.int(),
+    sha256: z.string().meta({ description: 'Of what came.' }),
+    rows: z.int().nullable().meta({ description: 'Its data rows; null where one is longer than a row may be.' }),
+    links: batchLinks,
+  })
+  .meta({ id: 'TakenChunk' })
+
+export const chunksSchema = z
+  .strictObject({
+    total: z.int().nullable().meta({ description: 'How many the batch has; null while no stored chunk tells.' }),
+    chunks: z.array(z.strictObject({ chunk: z.int(), sha256: z.string(), rows: z.int() })),
+  })
+  .meta({ id: 'Chunks' })
+
+export const completedSchema = z
+  .strictObject({
+    id: z.string(),
+    dryRun: z.boolean(),
+    chunks: z.int().meta({ description: 'One more than was said where no chunk told the total.' }),
+    links: batchLinks,
+  })
+  .meta({ id: 'Completed' })

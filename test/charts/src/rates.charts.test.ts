@@ -234,6 +234,52 @@ describe('the network', () => {
   })
 })
 
+describe('webhooks', () => {
+  const webhook = { url: 'http://hooks.example/rates', secret: `whsec_${'A'.repeat(32)}` }
+
+  test('are of the workers, who may reach where they go', async () => {
+    const manifests = await render('rates', { files: ha })
+    expect(only(manifests, 'ConfigMap', '-ingest')['data']).toMatchObject({
+      WEBHOOK_URL: 'https://hooks.example:8443/rates?of=prod',
+      WEBHOOK_SECRET_FILE: '/run/secrets/rates/webhook-secret',
+      PUBLIC_URL: 'https://rates.example',
+    })
+    const sources = (name: string): string => JSON.stringify(podOf(only(manifests, 'Deployment', name)).volumes)
+    expect(sources('-ingest')).toContain('{"name":"rates-webhook","items":[{"key":"secret","path":"webhook-secret"}]}')
+    expect(sources('-api')).not.toContain('webhook')
+    const { podSelector, egress } = only(manifests, 'NetworkPolicy', '-ingest')['spec']
+    expect(podSelector.matchLabels).toMatchObject({ 'app.kubernetes.io/component': 'ingest' })
+    expect(egress).toEqual([{ ports: [{ port: 8443, protocol: 'TCP' }], to: [{ ipBlock: { cidr: '10.40.0.7/32' } }] }])
+  })
+
+  test.each([
+    ['http://hooks.example/rates', 80],
+    ['https://hooks.example', 443],
+    ['https://[fd00::1]:8443/', 8443],
+    ['https://[fd00::1]/a:1', 443],
+  ])('leave for %s by port %i', async (url, port) => {
+    const manifests = await render('rates', { files: minimal, values: { webhook: { url } } })
+    expect(only(manifests, 'NetworkPolicy', '-ingest')['spec'].egress).toEqual([{ ports: [{ port, protocol: 'TCP' }] }])
+    expect(only(manifests, 'ConfigMap', '-ingest')['data']).not.toHaveProperty('WEBHOOK_SECRET_FILE')
+  })
+
+  test('leave no trace where there are none, and make a Secret only of a value', async () => {
+    expect(await renderText('rates', { files: minimal })).not.toMatch(/webhook/i)
+    const manifests = await render('rates', { files: minimal, values: { webhook } })
+    expect(only(manifests, 'Secret')['stringData']).toEqual({ 'webhook-secret': webhook.secret })
+    expect(only(manifests, 'Secret').metadata.name).toBe('rates-webhook')
+  })
+
+  test.each([
+    [{ url: 'https://user:hush@hooks.example/' }, /webhook[./]url/],
+    [{ url: 'hooks.example' }, /webhook[./]url/],
+    [{ secret: 'hush', url: webhook.url }, /webhook[./]secret/],
+    [{ existingSecret: 'a' }, /webhook.url: it is missing/],
+  ])('%j is refused', async (values, why) => {
+    await expect(renderText('rates', { files: minimal, values: { webhook: values } })).rejects.toThrow(why)
+  })
+})
+
 describe('monitoring', () => {
   test('gives Prometheus the jobs that dashboards ask for', async () => {
     for (const scrape of ['podMonitor', 'serviceMonitor']) {

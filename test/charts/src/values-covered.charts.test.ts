@@ -27,6 +27,7 @@ const BASES: Record<ChartName, readonly RenderOptions[]> = {
         import: { enabled: true, volumeClaim: { name: 'a' } },
         monitoring: { scrape: 'serviceMonitor' },
         serviceAccount: { annotations: { a: 'b' } },
+        webhook: { url: 'https://a.example', secret: `whsec_${'A'.repeat(32)}` },
       },
     },
     {
@@ -70,6 +71,8 @@ const SAMPLES: Record<string, unknown> = {
   'monitoring.rules.exclude': ['RatesApiErrorBudgetBurn'],
   'test.timeout': '77s',
   'podSecurity.runAsUser': null,
+  'webhook.url': 'http://other.example/hook',
+  'webhook.secret': `whsec_${'B'.repeat(32)}`,
   'networkPolicy.kafkaPorts': [7777],
   'image.pullSecrets': ['other'],
   'settings.replyTopics': ['other'],

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { type Failpoint } from '@rates/service/failpoints'
 import { cancelBatch, requestRevert } from '@rates/service/produce-batch'
 import { chunkRecords, csv, digestOf, testBatch, type TestBatch } from '@rates/testing/batches'
@@ -5,6 +6,7 @@ import { eventually } from '@rates/testing/eventually'
 import { type Sent } from '@rates/testing/invariants'
 import { type Line } from '@rates/testing/line'
 import { type Watch } from '@rates/testing/observer'
+import { startReceiver } from '@rates/testing/receiver'
 import { startWorkerProcess } from '@rates/testing/workers'
 
 /** What brings a process to a failpoint, and what has to have become of it all in the end. */
@@ -120,6 +122,32 @@ function refusing(): Scenario {
     watches: [{ batch }],
     healed: async (line) =>
       void (await eventually(async () => (await line.deadLetters(batch.id)).length > 0, { within: 30_000 })),
+  }
+}
+
+/** Whoever leads next sends it again: a receiver tells repetitions by their id. */
+function tellingByWebhook(): Scenario {
+  const batch = testBatch(300)
+  batch.lines[299] = 'bad'
+  const settings: Record<string, string> = {}
+  let seen: () => { id: unknown; body: string }[] = () => []
+  return {
+    settings, // filled in before the process starts
+    async prepare(line) {
+      const receiver = await startReceiver()
+      line.defer(() => receiver.close())
+      settings['WEBHOOK_URL'] = receiver.url
+      seen = () => receiver.received.map(({ headers, body }) => ({ id: headers['webhook-id'], body }))
+    },
+    act: (line) => line.send([whole(line, batch)]),
+    sent: [{ batch, state: 'failed', error: 'rejected_rows' }],
+    watches: [],
+    async healed(line) {
+      await until(line, 'the webhook being noted as taken', 'select from webhooks where ended_at is not null')
+      const [first, ...again] = seen()
+      if (first?.id !== `${batch.id}%2Ffailed`) throw new Error(`the webhook is ${first?.id}`)
+      if (!again.every((each) => isDeepStrictEqual(each, first))) throw new Error('the webhook came again as another one')
+    },
   }
 }
 
@@ -299,6 +327,7 @@ export const scenarios: Record<Failpoint, () => Scenario> = {
   'before-relay': small,
   relayed: small,
   'after-relay': small,
+  'webhook-taken': tellingByWebhook,
   'before-merge': merging,
   'inside-merge': merging,
   'after-merge': merging,

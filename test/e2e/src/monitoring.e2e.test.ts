@@ -5,6 +5,7 @@ import { queriesOf, queriesOfRules, substituted, type Asked } from '@rates/monit
 import { eventually } from '@rates/testing/eventually'
 import { familyOf, readExposition, type Family } from '@rates/testing/exposition'
 import { readPromql } from '@rates/testing/promql'
+import { startReceiver } from '@rates/testing/receiver'
 import { describeWithPrometheus } from '@rates/testing/with-prometheus'
 import { startMonitored, type Monitored } from './monitored.ts'
 import { leaveOpen, useAll } from './use-all.ts'
@@ -38,7 +39,12 @@ let system: Monitored
 const live = new Map<string, Family>()
 
 beforeAll(async () => {
-  system = await startMonitored({ workers: 2, settings: { COMPACT_AFTER_SECONDS: '0' } })
+  const receiver = await startReceiver()
+  system = await startMonitored({
+    workers: 2,
+    settings: { COMPACT_AFTER_SECONDS: '0', WEBHOOK_URL: receiver.url },
+  })
+  system.line.defer(() => receiver.close())
   await useAll(system.line, system.url)
   // Rules are evaluated every 15 to 60 s, and some use what others have recorded.
   await eventually(async () => (await ruleStates()).every(({ lastEvaluation }) => isPast(lastEvaluation)), {

@@ -87,6 +87,7 @@ const played: [string, () => Scenario][] = [
   ['a cancelled batch', scenarios['inside-end']],
   ['a reverted replacement', scenarios['inside-revert']],
   ['a dead letter', scenarios['refused-record']],
+  ['a webhook', scenarios['webhook-taken']],
   ['merging', scenarios['inside-merge']],
   ['reverting what is merged', scenarios['inside-take-out']],
   ['purging', scenarios['inside-purge']],

@@ -6,7 +6,9 @@
 {{- end }}
 {{- end -}}
 
-{{- define "rates.s3Port" -}}
-{{- $url := urlParse (.Values.s3.endpoint | default "https://s3") -}}
-{{- if contains ":" $url.host }}{{ splitList ":" $url.host | last }}{{ else if eq $url.scheme "http" }}80{{ else }}443{{ end -}}
+{{/* Of a URL, also of one that tells none. */}}
+{{- define "rates.portOf" -}}
+{{- $url := urlParse . -}}
+{{- $port := regexFind ":[0-9]+$" $url.host -}}
+{{- if $port }}{{ trimPrefix ":" $port }}{{ else if eq $url.scheme "http" }}80{{ else }}443{{ end -}}
 {{- end -}}

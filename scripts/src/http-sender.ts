@@ -1,0 +1,207 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Batch, type Reply, type RowError } from '@rates/core/batch'
+import { type BatchHeaders } from '@rates/core/wire'
+import { cutBatch, type CutChunk } from '@rates/service/cut-batch'
+import { ApiFailure, readApi } from './api.ts'
+import { passes, patiently, type Patience } from './back-off.ts'
+import { type BatchInput } from './batch-input.ts'
+import { conflictReply, replyOfBatch } from './batch-reply.ts'
+import { EXIT, type CommandFailure } from './exit.ts'
+import { followBatch, hasEnded } from './follow-batch.ts'
+import { describeHidden } from './outcome.ts'
+import { type Progress } from './progress.ts'
+import { BatchRefused, type Arrived, type Sender, type SendOptions, type Sent } from './sender.ts'
+import { Slots } from './slots.ts'
+import { codeOf, UploadApi } from './upload-api.ts'
+
+/** Each holds a chunk in memory, and as many uploads are what an API takes at once. */
+const CHUNKS_AT_ONCE = 4
+/** A person who wants it ended does not wait longer. */
+const CANCEL_SECONDS = 10
+
+export interface HttpOptions {
+  url: string
+  /** The deadline counts from now: one that an earlier sending gave the batch stays. */
+  relativeDeadline: boolean
+  /** For which a request is tried again. */
+  seconds: number
+}
+
+/** Sends by the API's resumable upload: what is there already is not sent again. */
+export class HttpSender implements Sender {
+  batch: BatchHeaders
+  attempted = false
+  private readonly options: HttpOptions
+  private api: UploadApi
+  /** The chunks that were there when it began. */
+  private stored: ReadonlyMap<number, string> = new Map()
+  private ended: 'no' | 'meanwhile' | 'before' = 'no'
+  /** The platform has been told how many chunks there are. */
+  private totalTold = false
+  private completed = false
+  private onTrouble: Patience['onTrouble'] = () => undefined
+
+  constructor(options: HttpOptions, batch: BatchHeaders) {
+    this.options = options
+    this.batch = batch
+    this.api = new UploadApi(options.url, batch)
+  }
+
+  async reach(signal: AbortSignal): Promise<void> {
+    const { url, relativeDeadline } = this.options
+    const { path, dryRun } = this.api
+    const look = (): Promise<Batch | undefined> => readApi(url, `${path}${dryRun ? '?dryRun=true' : ''}`, signal)
+    const found = await look().catch((error: unknown) => {
+      // What does not answer at all is most likely a wrong address.
+      if (!passes(error) || error.status === undefined) throw error
+      return this.patiently(look, signal)
+    })
+    if (!relativeDeadline || !found?.deadline) return
+    this.batch = { ...this.batch, deadline: found.deadline }
+    this.api = new UploadApi(url, this.batch)
+  }
+
+  async connect(): Promise<void> {
+    // There is a connection for each request.
+  }
+
+  async send(input: BatchInput, options: SendOptions): Promise<Sent> {
+    const { encoding = 'zstd', onSent } = options
+    const stop = new AbortController()
+    const signal = AbortSignal.any([options.signal, stop.signal])
+    this.onTrouble = options.onTrouble
+    const sent = { chunks: 0, rows: 0, bytes: 0, there: 0 }
+    const count = ({ headers, body }: CutChunk, there: boolean): void => {
+      sent.chunks++
+      sent.rows += headers.rows
+      sent.bytes += body.length
+      if (there) sent.there++
+      onSent(sent)
+    }
+    const slots = new Slots(CHUNKS_AT_ONCE)
+    const progress = (): number | undefined => (input.size ? input.bytesRead() / input.size : undefined)
+    try {
+      let opened = false
+      for await (const chunk of cutBatch(input.pieces, input.format, this.batch, { encoding, progress, signal })) {
+        if (!opened) await this.open(signal)
+        opened = true
+        // What ended without this sending is compared with it; what ends meanwhile takes no more.
+        if (this.ended === 'meanwhile') break
+        if (this.isThere(chunk) || this.ended === 'before') count(chunk, true)
+        else await slots.begin(async () => count(chunk, await this.put(chunk, signal)))
+      }
+      await slots.all()
+      await this.checkTotal(sent.chunks, signal)
+    } catch (error) {
+      stop.abort()
+      await slots.all().catch(() => undefined)
+      throw error
+    }
+    return { ...sent, ...(this.ended !== 'no' && { ended: true }) }
+  }
+
+  async outcome({ chunks, rows }: Sent, progress: Progress, signal: AbortSignal): Promise<Arrived> {
+    const { url } = this.options
+    const over = new AbortController()
+    const until = AbortSignal.any([over.signal, signal])
+    const { path, dryRun } = this.api
+    // It ends when the outcome is there at the latest; what it throws counts before.
+    const completing = this.ended === 'no' && !this.completed ? this.complete(chunks, until) : Promise.resolve()
+    const fault = completing.then(() => new Promise<never>(() => undefined))
+    try {
+      const known = this.ended === 'meanwhile' ? undefined : rows
+      const following = followBatch({ url, path: path + (dryRun ? '?dryRun=true' : '') }, known, progress, until)
+      const batch = await Promise.race([following, fault])
+      signal.throwIfAborted()
+      const at = performance.now()
+      const reply = await this.replyOf(batch!, signal)
+      return { reply, at, repeated: this.ended === 'before', hidden: describeHidden(batch!) }
+    } finally {
+      over.abort()
+      fault.catch(() => undefined)
+    }
+  }
+
+  async cancel(): Promise<Reply | undefined> {
+    const limit = AbortSignal.timeout(CANCEL_SECONDS * 1000)
+    const batch = await this.patiently(() => this.api.cancel(limit), limit, CANCEL_SECONDS)
+    if (!batch) this.attempted = false // the request to open it never came
+    return batch && hasEnded(batch) ? this.replyOf(batch, limit) : undefined
+  }
+
+  explain(): CommandFailure | undefined {
+    return undefined // what the API says is in plain words
+  }
+
+  async close(): Promise<void> {
+    // Nothing is held.
+  }
+
+  /** Before the first chunk: without one there is no batch. */
+  private async open(signal: AbortSignal): Promise<void> {
+    this.attempted = true
+    try {
+      const opened = await this.patiently(() => this.api.open(signal), signal)
+      if (opened === 'opened') return
+      if (opened === 'ended') this.ended = 'before'
+      this.stored = await this.patiently(() => this.api.stored(signal), signal)
+    } catch (error) {
+      // Then nothing of ours is there.
+      if (error instanceof ApiFailure && error.code !== EXIT.unreachable) this.attempted = false
+      throw codeOf(error) === 'conflict' ? this.refused((error as ApiFailure).message) : error
+    }
+  }
+
+  private isThere({ headers: { chunk, sha256 } }: CutChunk): boolean {
+    const stored = this.stored.get(chunk)
+    if (stored === undefined) return false
+    if (stored === sha256) return true
+    throw this.refused(`chunk ${chunk} has sha256 ${sha256}; the batch has one with ${stored}`)
+  }
+
+  /** @returns true if it was there before */
+  private async put(chunk: CutChunk, signal: AbortSignal): Promise<boolean> {
+    try {
+      const answer = await this.patiently(() => this.api.put(chunk, signal), signal)
+      if (answer === 'ended') this.ended = 'meanwhile'
+      else if (chunk.headers.chunks !== undefined) this.totalTold = true
+      return answer === 'there'
+    } catch (error) {
+      throw codeOf(error) === 'other_content' ? this.refused((error as ApiFailure).message) : error
+    }
+  }
+
+  /** The chunk that tells it was there before, or the batch has another one: it has to be known, or told. */
+  private async checkTotal(chunks: number, signal: AbortSignal): Promise<void> {
+    if (this.ended === 'no' && !this.totalTold) await this.complete(chunks, signal)
+    if (this.ended !== 'before') return
+    const { document: batch } = await this.patiently(() => this.api.call<Batch>('', { signal }), signal)
+    const { expected } = batch.chunks
+    if (expected !== null && expected !== chunks) {
+      throw this.refused(`it has ${chunks} chunks; the batch has ${expected}`)
+    }
+  }
+
+  /** What was acknowledged may not be stored yet: asked again until it is. */
+  private async complete(chunks: number, signal: AbortSignal): Promise<void> {
+    while (!(await this.patiently(() => this.api.complete(chunks, signal), signal))) {
+      await sleep(1000, undefined, { signal }).catch(() => signal.throwIfAborted())
+    }
+    this.completed = true
+  }
+
+  private async replyOf(batch: Batch, signal: AbortSignal): Promise<Reply> {
+    if (batch.rows.rejected === 0) return replyOfBatch(batch, [])
+    const read = (): Promise<{ document: { errors: RowError[] } }> => this.api.call('/errors', { signal })
+    return replyOfBatch(batch, (await this.patiently(read, signal)).document.errors)
+  }
+
+  private patiently<T>(work: () => Promise<T>, signal: AbortSignal, seconds = this.options.seconds): Promise<T> {
+    return patiently(work, { seconds, onTrouble: (reason) => this.onTrouble(reason), signal })
+  }
+
+  private refused(message: string): BatchRefused {
+    const { batchId, dryRun = false } = this.batch
+    return new BatchRefused(conflictReply(batchId, dryRun, message.replace(/\.$/, ''), new Date()))
+  }
+}
