@@ -1,6 +1,6 @@
 import { InvalidArgumentError, Option } from 'commander'
 import { CommandFailure, EXIT } from './exit.ts'
-import { findRunning } from './running.ts'
+import { findRunning, NothingRuns } from './running.ts'
 
 /** `--url`, of every command that talks to the API. */
 export const urlOption = (
@@ -15,7 +15,10 @@ export const urlOption = (
 /** The API that a command talks to: as `--url` says, else RATES_URL, else what runs here. @throws CommandFailure */
 export async function findApi(given: string | undefined): Promise<string> {
   if (given !== undefined) return given
-  const { url } = await findRunning('url')
+  const { url } = await findRunning('url').catch((error: unknown) => {
+    if (!(error instanceof NothingRuns)) throw error
+    throw new NothingRuns(error.message.replace('set RATES_URL', 'give --url, or set RATES_URL,'))
+  })
   const fault = faultOf(url)
   if (fault !== undefined) throw new CommandFailure(EXIT.usage, `RATES_URL: ${JSON.stringify(url)}: ${fault}`)
   return withoutSlash(url)

@@ -153,7 +153,7 @@ function reasonOf(error: unknown): string {
 function problemOf(text: string): ProblemDocument | undefined {
   try {
     const document: unknown = JSON.parse(text)
-    return typeof document === 'object' && document !== null ? document : undefined
+    return typeof document === 'object' && document !== null ? (document as ProblemDocument) : undefined
   } catch {
     return undefined
   }

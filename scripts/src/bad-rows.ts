@@ -27,29 +27,50 @@ export interface BatchErrors {
 /** The first 1 000, and how many there are. @throws CommandFailure */
 export async function readErrors({ url, id, dryRun }: BadRowsOf): Promise<BatchErrors> {
   const found = await readApi<BatchErrors>(url, pathOf(id, { dryRun }))
-  return found ?? nothing(id, dryRun)
+  if (!found) throw nothing(id, dryRun)
+  return found
 }
 
-/** All of them, one after the other. @throws CommandFailure also in the middle: what came is not all then */
-export async function* streamErrors({ url, id, dryRun }: BadRowsOf): AsyncGenerator<BadRow> {
+/**
+ * All of them, one after the other. @throws CommandFailure; so do the rows, if the answer breaks off: what came is not
+ * all then
+ */
+export async function openErrors({ url, id, dryRun }: BadRowsOf): Promise<AsyncIterable<BadRow>> {
   const over = new AbortController()
   const silence = setTimeout(() => over.abort(new Error('it sends nothing')), SILENCE_MILLISECONDS)
   try {
     const answer = await openApi(url, pathOf(id, { dryRun, format: 'ndjson' }), { signal: over.signal })
-    let rest = ''
-    const decoder = new TextDecoder()
-    for await (const bytes of answer.body ?? []) {
-      silence.refresh()
+    return readRows(
+      url,
+      answer,
+      () => silence.refresh(),
+      () => clearTimeout(silence),
+    )
+  } catch (error) {
+    clearTimeout(silence)
+    throw error instanceof ApiFailure && error.status === 404 ? nothing(id, dryRun) : error
+  }
+}
+
+async function* readRows(
+  url: string,
+  { body }: Response,
+  onBytes: () => void,
+  onEnd: () => void,
+): AsyncGenerator<BadRow> {
+  let rest = ''
+  const decoder = new TextDecoder()
+  try {
+    for await (const bytes of body ?? []) {
+      onBytes()
       const lines = (rest + decoder.decode(bytes, { stream: true })).split('\n')
       rest = lines.pop()!
       for (const line of lines) yield JSON.parse(line) as BadRow
     }
   } catch (error) {
-    if (error instanceof ApiFailure) throw error.status === 404 ? nothing(id, dryRun) : error
     throw unreachable(url, error)
   } finally {
-    clearTimeout(silence)
-    over.abort()
+    onEnd()
   }
 }
 
@@ -86,6 +107,5 @@ function pathOf(id: string, { dryRun, format }: { dryRun: boolean; format?: stri
   return `/batches/${encodeURIComponent(id)}/errors${query.size === 0 ? '' : `?${query.toString()}`}`
 }
 
-function nothing(id: string, dryRun: boolean): never {
-  throw new CommandFailure(EXIT.refused, `There is no ${dryRun ? 'dry run' : 'batch'} ${id}.`)
-}
+const nothing = (id: string, dryRun: boolean): CommandFailure =>
+  new CommandFailure(EXIT.refused, `There is no ${dryRun ? 'dry run' : 'batch'} ${id}.`)

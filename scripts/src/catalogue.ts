@@ -9,10 +9,10 @@ import {
 import { CATALOGUE_COLUMNS } from '@rates/db/catalogue-file'
 import { Command } from 'commander'
 import { postApi, readApi } from './api.ts'
+import { findApi, urlOption } from './api-url.ts'
 import { explainInput } from './batch-input.ts'
 import { CommandFailure, EXIT, exitWith, usageExits } from './exit.ts'
 import { count } from './progress.ts'
-import { findRunning } from './running.ts'
 import { indent, plural, printable, table } from './text.ts'
 
 /** Changes and faults that are printed; --json has what the API tells. */
@@ -39,13 +39,15 @@ export function catalogueCommand(kind: CatalogueKind): Command {
   usageExits(command.command('list'))
     .description(`list all ${kind}`)
     .option('--json', 'print them as JSON')
+    .addOption(urlOption())
     .addHelpText('after', '\nExit codes: 0 listed; 2 wrong usage; 3 the API cannot be reached.')
-    .action((options: { json?: boolean }) => exitWith(() => list(kind, options)))
+    .action((options: { json?: boolean; url?: string }) => exitWith(() => list(kind, options)))
   usageExits(command.command('import'))
     .description(`add and change ${kind} by a CSV file`)
     .argument('<FILE.csv>', `a CSV file, - for standard input; its first line is ${CATALOGUE_COLUMNS[kind].join()}`)
     .option('--dry-run', 'only tell what would change')
     .option('--json', "print the API's answer")
+    .addOption(urlOption())
     .addHelpText(
       'after',
       `
@@ -57,14 +59,17 @@ Workers and the API know what is new at once.
 Exit codes: 0 imported, or nothing to do; 1 refused, nothing was changed; 2 wrong usage or no such file;
 3 the API cannot be reached.`,
     )
-    .action((file: string, options: { dryRun?: boolean; json?: boolean }) =>
+    .action((file: string, options: { dryRun?: boolean; json?: boolean; url?: string }) =>
       exitWith(() => importFile(kind, file, options)),
     )
   return command
 }
 
-async function list(kind: CatalogueKind, { json = false }: { json?: boolean }): Promise<number> {
-  const { url } = await findRunning('url')
+async function list(
+  kind: CatalogueKind,
+  { json = false, url: given }: { json?: boolean; url?: string },
+): Promise<number> {
+  const url = await findApi(given)
   const answer = await readApi<Record<CatalogueKind, (Content & { code?: string; slug?: string })[]>>(url, `/${kind}`)
   if (answer === undefined) throw new CommandFailure(EXIT.unreachable, `What answers at ${url} is not the API.`)
   const rows = answer[kind]
@@ -80,9 +85,9 @@ async function list(kind: CatalogueKind, { json = false }: { json?: boolean }): 
 async function importFile(
   kind: CatalogueKind,
   file: string,
-  { dryRun = false, json = false }: { dryRun?: boolean; json?: boolean },
+  { dryRun = false, json = false, url: given }: { dryRun?: boolean; json?: boolean; url?: string },
 ): Promise<number> {
-  const { url } = await findRunning('url')
+  const url = await findApi(given)
   const name = file === '-' ? 'standard input' : file
   const content = await readAll(file, name)
   try {

@@ -28,7 +28,8 @@ export async function followBatch(
     if (!last && rows === undefined && !lost) return // there is no such batch yet
     const done = last ? last.rows.accepted + last.rows.rejected : 0
     const total = rows ?? (last && totalOf(last, done))
-    if (!started) progress.start('loading', { unit: 'rows', ...(rows === undefined && { from: done }) })
+    // What was loaded meanwhile says nothing of the speed from now on.
+    if (!started) progress.start('loading', { unit: 'rows', from: done, ...(total !== undefined && { total }) })
     started = true
     if (total !== undefined) progress.expect(total)
     const stands = performance.now() - changed > PATIENCE_MILLISECONDS

@@ -20,7 +20,13 @@ const reply = (change: Partial<Reply>): Reply => ({
   finishedAt: '2026-01-31T08:00:02.000Z',
   ...change,
 })
-const sending: Sending = { name: 'prices.csv', visibleSeconds: 0.42, repeated: false, url: 'http://api' }
+const sending: Sending = {
+  name: 'prices.csv',
+  visibleSeconds: 0.42,
+  repeated: false,
+  hidden: undefined,
+  url: 'http://api',
+}
 const rejected = reply({
   state: 'failed',
   rows: { accepted: 199_997, rejected: 3 },

@@ -25,6 +25,8 @@ export interface ProduceRequest {
   /** From the last chunk's acknowledgement to the outcome; over HTTP also for an API that does not answer. */
   timeoutSeconds: number
   json: boolean
+  /** What other commands take to find the batch: its id, and `--url` where that was given. */
+  named: string
 }
 
 /**
@@ -105,17 +107,14 @@ async function send(
   // What took no time needs no line.
   if (performance.now() - began < 500) progress.clear()
   else progress.finish()
-  if (there > 0)
-    progress.note(
-      `${count(there)} of the ${plural(sent.chunks, 'chunk')} ${there === 1 ? 'was' : 'were'} there already`,
-    )
+  if (there > 0 && !sent.ended) progress.note(`${count(there)} of ${plural(sent.chunks, 'chunk')} had come before`)
   return sent
 }
 
 /** @throws CommandFailure at the time-out, the signal's reason when it is aborted */
 async function awaitOutcome(
   sender: Sender,
-  { batch, timeoutSeconds }: ProduceRequest,
+  { named, timeoutSeconds }: ProduceRequest,
   sent: Sent,
   progress: Progress,
   stop: AbortSignal,
@@ -124,7 +123,7 @@ async function awaitOutcome(
   const signal = AbortSignal.any([over.signal, stop])
   const limit = sleep(timeoutSeconds * 1000, undefined, { signal }).then(() => {
     const said = `There was no reply within ${duration(timeoutSeconds)}; the batch goes on`
-    throw new CommandFailure(EXIT.unreachable, `${said}: rates show ${shellWord(batch.batchId)}`)
+    throw new CommandFailure(EXIT.unreachable, `${said}: rates watch ${named}`)
   })
   const outcome = sender.outcome(sent, progress, signal)
   try {
@@ -150,7 +149,7 @@ export function secondsToVisible({ reply, at }: ArrivedReply, sent: { clock: num
   return told >= 0 && told <= most ? told : most
 }
 
-function tellSent({ batch, json }: ProduceRequest, sent: SentBatch): number {
+function tellSent({ batch, json }: ProduceRequest, sent: Sent): number {
   if (json) console.log(JSON.stringify({ batchId: batch.batchId, ...sent }))
   else console.log(`sent: ${plural(sent.rows, 'row')} in ${plural(sent.chunks, 'chunk')}, ${megabytes(sent.bytes)}`)
   return EXIT.done
@@ -198,16 +197,15 @@ async function failed(error: unknown, ending: Ending): Promise<never> {
   // One that tells all there is to tell.
   if (error instanceof CommandFailure && !(error instanceof ApiFailure)) throw error
   const failure = explain(error, name, sender)
-  const id = shellWord(request.batch.batchId)
   if (failure && sentAll) {
-    throw new CommandFailure(failure.code, `${failure.message} The batch goes on: rates show ${id}`, error)
+    throw new CommandFailure(failure.code, `${failure.message} The batch goes on: rates watch ${request.named}`, error)
   }
   if (!sender.attempted) {
     if (!failure) throw error
     throw new CommandFailure(failure.code, `${failure.message} Nothing was sent.`, error)
   }
   if (failure?.code === EXIT.unreachable) {
-    const again = `send it again with --batch-id ${id} to complete it`
+    const again = `send it again with --batch-id ${shellWord(request.batch.batchId)} to complete it`
     throw new CommandFailure(failure.code, `${failure.message} Nothing of the batch is visible; ${again}.`, error)
   }
   const reply = await cancel(ending)
@@ -224,10 +222,10 @@ async function cancel({ sender, request }: Ending): Promise<Reply | undefined> {
   }
 }
 
-const unconfirmed = ({ batch, wait }: ProduceRequest): string =>
+const unconfirmed = ({ batch, named, wait }: ProduceRequest): string =>
   batch.dryRun
     ? 'The dry run was left; it ends by itself.'
-    : `The batch is being cancelled${wait ? ', its reply has not come yet' : ''}: rates show ${shellWord(batch.batchId)}`
+    : `The batch is being cancelled${wait ? ', its reply has not come yet' : ''}: rates show ${named}`
 
 /** What went wrong, for the person; undefined: a bug. */
 function explain(error: unknown, name: string, sender: Sender): CommandFailure | undefined {

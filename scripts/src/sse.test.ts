@@ -3,7 +3,7 @@ import { EventReader, type ServerEvent } from './sse.ts'
 
 const read = (...pieces: string[]): ServerEvent[] => {
   const reader = new EventReader()
-  return pieces.flatMap((piece) => [...reader.push(piece)])
+  return pieces.flatMap((piece) => reader.push(piece))
 }
 
 describe('EventReader', () => {
@@ -46,7 +46,7 @@ describe('EventReader', () => {
 
   it('knows when to ask again', () => {
     const reader = new EventReader()
-    expect([...reader.push('retry: 1000\nretry: soon\n\n')]).toEqual([])
+    expect(reader.push('retry: 1000\nretry: soon\n\n')).toEqual([])
     expect(reader.retryMs).toBe(1000)
   })
 })

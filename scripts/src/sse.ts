@@ -18,7 +18,8 @@ export class EventReader {
   private afterCr = false
 
   /** The events that are complete with this piece. */
-  *push(piece: string): Generator<ServerEvent> {
+  push(piece: string): ServerEvent[] {
+    const events: ServerEvent[] = []
     // The LF of a CR LF may come with the next piece.
     let text = this.afterCr && piece.startsWith('\n') ? piece.slice(1) : piece
     if (piece !== '') this.afterCr = piece.endsWith('\r')
@@ -27,9 +28,10 @@ export class EventReader {
       this.line = ''
       text = text.slice(end.index + end[0].length)
       const event = line === '' ? this.dispatch() : this.field(line)
-      if (event) yield event
+      if (event) events.push(event)
     }
     this.line += text
+    return events
   }
 
   private dispatch(): ServerEvent | undefined {

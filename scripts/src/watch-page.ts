@@ -15,11 +15,13 @@ export interface Change {
  * `opened` is not told of what has ended already: its end says enough.
  */
 export function changeOf(batch: Batch, before: Batch['state'] | undefined): Change | undefined {
-  const { state, createdAt, finishedAt, hiddenAt } = batch
+  const { state, source, createdAt, finishedAt, hiddenAt } = batch
   if (state === before || (before !== undefined && !hasEnded(batch))) return undefined
   if (!hasEnded(batch)) return { at: createdAt, what: 'opened', details: aboutOpen(batch) }
   const at = (state === 'reverted' || state === 'replaced' ? hiddenAt : finishedAt) ?? createdAt
-  return { at, what: state, details: aboutEnd(batch) }
+  // Whoever was told of its opening knows whose it is.
+  const whose = before === undefined && source !== null ? [printable(source)] : []
+  return { at, what: state, details: [...whose, ...aboutEnd(batch)] }
 }
 
 function aboutOpen({ source, deadline, slackSeconds, replaces, retryOf }: Batch): string[] {

@@ -1,6 +1,6 @@
 import { type JSX } from 'preact'
-import { useEffect, useRef } from 'preact/hooks'
-import { useRoute } from './router.ts'
+import { useLayoutEffect, useRef } from 'preact/hooks'
+import { arrival, useRoute } from './router.ts'
 import { type Route } from './routes.ts'
 import { BatchView } from './views/batch.tsx'
 import { BatchesView } from './views/batches.tsx'
@@ -20,11 +20,15 @@ export function App(): JSX.Element {
   const main = useRef<HTMLElement>(null)
   const first = useRef(true)
   const place = route.view === 'batch' ? `batch ${route.id}` : route.view
-  useEffect(() => {
+  useLayoutEffect(() => {
     document.title = titleOf(route)
-    // Whoever listens to the page is told that it has changed.
-    if (!first.current) main.current?.focus({ preventScroll: false })
-    first.current = false
+    if (first.current) {
+      first.current = false
+      return
+    }
+    // Whoever listens to the page is told that it has changed, unless the view knows a better place in it.
+    if (!main.current?.contains(document.activeElement)) main.current?.focus({ preventScroll: true })
+    scrollTo(0, arrival().scroll)
   }, [place])
   return (
     <>

@@ -10,13 +10,38 @@ const current = (): Route => locate(location.pathname.slice(root.length), new UR
 
 const listeners = new Set<() => void>()
 const changed = (): void => listeners.forEach((listener) => listener())
-addEventListener('popstate', changed)
+
+/** How a place was reached, and how far down it was read when it was left. */
+export interface Arrival {
+  back: boolean
+  scroll: number
+}
+
+// A view is drawn after the browser would have scrolled to where it was left.
+history.scrollRestoration = 'manual'
+const entryOf = (state: unknown): number => (state as { entry?: number } | null)?.entry ?? 0
+const scrolled = new Map<number, number>()
+let entry = entryOf(history.state)
+let last: Arrival = { back: false, scroll: 0 }
+
+export const arrival = (): Arrival => last
+
+addEventListener('popstate', ({ state }) => {
+  scrolled.set(entry, scrollY)
+  entry = entryOf(state)
+  last = { back: true, scroll: scrolled.get(entry) ?? 0 }
+  changed()
+})
 
 /** Goes to a place of the page, as a link would; `replace` leaves no entry in the history. */
 export function navigate(to: string, how: 'push' | 'replace' = 'push'): void {
   const url = new URL(to, document.baseURI)
-  if (how === 'replace') history.replaceState(null, '', url)
-  else history.pushState(null, '', url)
+  if (how === 'replace') history.replaceState({ entry }, '', url)
+  else {
+    scrolled.set(entry, scrollY)
+    history.pushState({ entry: ++entry }, '', url)
+    last = { back: false, scroll: 0 }
+  }
   changed()
 }
 

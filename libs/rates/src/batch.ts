@@ -20,6 +20,7 @@ export type BatchErrorCode =
   | 'internal_error'
   | 'cancelled' // by its sender
   | 'upload_broken'
+  | 'retry_broken' // its records could not all be sent again
 
 /** Why a batch cannot be reverted. */
 export type RevertRefusal =

@@ -65,6 +65,11 @@ export type Envelope =
     }
 
 export const BATCH_ID = /^[A-Za-z0-9._:-]{1,128}$/
+
+/** The id of a batch whose one record names none: by the record's place and time. */
+export const idByPlace = (place: { topic: string; partition: number; offset: bigint; timestamp: number }): string =>
+  `${place.topic}-${place.partition}-${place.offset}-${place.timestamp}`.slice(-128)
+
 const SHA256 = /^[0-9a-f]{64}$/i
 const TOPIC = /^[A-Za-z0-9._-]{1,249}$/
 const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/

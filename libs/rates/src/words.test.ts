@@ -6,7 +6,7 @@ describe('words', () => {
   it.each<[string, string[]]>([
     ['acme-2026-11-21', ['acme', '2026', '11', '21']],
     [' Acme\tEurope_2:a.b\n', ['Acme', 'Europe', '2', 'a', 'b']],
-    ["o'clock \\ \"x\" & !y | (z):*", ['o', 'clock', 'x', 'y', 'z']],
+    ['o\'clock \\ "x" & !y | (z):*', ['o', 'clock', 'x', 'y', 'z']],
     ['Zürich 上海\u00a0港', ['Zürich', '上海\u00a0港']],
     ['\u0000\u001f\u007f-- ', []],
     ['', []],

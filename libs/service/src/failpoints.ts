@@ -36,6 +36,7 @@ export const FAILPOINTS = [
   'before-relay',
   'relayed', // acknowledged by Kafka, not noted as sent
   'after-relay',
+  'before-webhook',
   'webhook-taken', // by its receiver, not noted as sent
   // merging of small packs
   'before-merge',

@@ -24,6 +24,8 @@ export interface Fetched {
 export interface Fetcher {
   /** Of all partitions of a topic. @throws as fetch */
   ends(topic: string): Promise<PartitionEnds[]>
+  /** Each partition's first record at or after a time (milliseconds since 1970); absent where there is none. */
+  offsetsAt(topic: string, time: number): Promise<Map<number, bigint>>
   /**
    * What lies from a place on: `maxBytes` at most, but one record batch at least (which has one megabyte, as a rule).
    * Waits up to five seconds at the end of a partition. @throws NoSuchPlace, the signal's reason, Kafka's error
@@ -52,13 +54,15 @@ interface Cluster {
   refreshMetadata(): Promise<void>
   findTopicPartitionMetadata(topic: string): { partitionId: number; leader: number }[]
   fetchTopicsOffset(
-    topics: { topic: string; partitions: { partition: number }[]; fromBeginning: boolean }[],
+    topics: ({ topic: string; partitions: { partition: number }[] } & From)[],
   ): Promise<{ partitions: { partition: number; offset: string }[] }[]>
   findBroker(which: { nodeId: string }): Promise<{
     fetch(request: object): Promise<{ responses: { partitions: { messages: kafkajs.KafkaMessage[] }[] }[] }>
   }>
   removeBroker(place: { host: string; port: number }): void
 }
+
+type From = { fromBeginning: boolean } | { fromTimestamp: number }
 
 function clusterOf(settings: KafkaSettings): Cluster {
   const client = kafkaClient(settings) as unknown as Record<symbol, (options: object) => Cluster>
@@ -90,17 +94,26 @@ class ClusterFetcher implements Fetcher {
     this.#signal = signal
   }
 
-  ends(topic: string): Promise<PartitionEnds[]> {
+  async ends(topic: string): Promise<PartitionEnds[]> {
+    const [lows, highs] = await Promise.all([
+      this.#offsets(topic, { fromBeginning: true }),
+      this.#offsets(topic, { fromBeginning: false }),
+    ])
+    return [...lows].map(([partition, low]) => ({ partition, low, high: highs.get(partition) ?? low }))
+  }
+
+  async offsetsAt(topic: string, fromTimestamp: number): Promise<Map<number, bigint>> {
+    const offsets = await this.#offsets(topic, { fromTimestamp })
+    return new Map([...offsets].filter(([, offset]) => offset >= 0n))
+  }
+
+  #offsets(topic: string, from: From): Promise<Map<number, bigint>> {
     return this.#patiently(async () => {
       await this.#cluster.addTargetTopic(topic)
       const parts = this.#cluster.findTopicPartitionMetadata(topic)
       const partitions = parts.map(({ partitionId }) => ({ partition: partitionId }))
-      const offsets = async (fromBeginning: boolean): Promise<Map<number, bigint>> => {
-        const [found] = await this.#cluster.fetchTopicsOffset([{ topic, partitions, fromBeginning }])
-        return new Map(found?.partitions.map(({ partition, offset }) => [partition, BigInt(offset)]))
-      }
-      const [low, high] = await Promise.all([offsets(true), offsets(false)])
-      return partitions.map(({ partition }) => ({ partition, low: low.get(partition)!, high: high.get(partition)! }))
+      const [found] = await this.#cluster.fetchTopicsOffset([{ topic, partitions, ...from }])
+      return new Map(found?.partitions.map(({ partition, offset }) => [partition, BigInt(offset)]))
     })
   }
 

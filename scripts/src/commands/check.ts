@@ -6,6 +6,7 @@ import { formatDay } from '@rates/core/rates-query'
 import { produceBatch } from '@rates/service/produce-batch'
 import { Command, InvalidArgumentError } from 'commander'
 import { postApi, readApi } from '../api.ts'
+import { findApi, urlOption } from '../api-url.ts'
 import { BatchSession } from '../batch-session.ts'
 import { explainKafka, kafkaSettings, requireBrokers } from '../brokers.ts'
 import { CommandFailure, EXIT, exitWith, usageExits } from '../exit.ts'
@@ -31,6 +32,7 @@ export function checkCommand(): Command {
   const command = new Command('check')
     .description('send a batch of three prices, read it back, revert it: does all of it work?')
     .option('--timeout <duration>', 'wait so long for the reply', readTimeout, 60)
+    .addOption(urlOption())
     .addHelpText(
       'after',
       `
@@ -41,7 +43,7 @@ Environment: KAFKA_BROKERS, RATES_URL (else what "rates start" runs here), and t
 
 Exit codes: 0 all of it works; 1 something is not as it has to be; 3 Kafka or the API cannot be reached, or no reply came.`,
     )
-    .action(({ timeout }: { timeout: number }) => exitWith(() => check(timeout)))
+    .action(({ timeout, url }: { timeout: number; url?: string }) => exitWith(() => check(timeout, url)))
   return usageExits(command)
 }
 
@@ -52,8 +54,10 @@ function readTimeout(text: string): number {
   return seconds
 }
 
-async function check(timeoutSeconds: number): Promise<number> {
-  const { brokers, url, prefix } = await findRunning('brokers', 'url')
+async function check(timeoutSeconds: number, given: string | undefined): Promise<number> {
+  // What is missing is told in one go.
+  const { brokers, prefix } = await (given === undefined ? findRunning('brokers', 'url') : findRunning('brokers'))
+  const url = await findApi(given)
   const system: System = { brokers: brokers.split(','), prefix, url, timeoutSeconds }
   const day = formatDay(randomInt(365, 10_000)) // so that checks at the same time do not meet
   await addPlaces(url)

@@ -4,7 +4,7 @@ import { pipeline } from 'node:stream/promises'
 import { asCsv, asNdjson, type BadRow } from '@rates/core/bad-rows'
 import { Command, Option } from 'commander'
 import { findApi, urlOption } from '../api-url.ts'
-import { allErrors, collect, describeErrors, readErrors, streamErrors, type BadRowsOf } from '../bad-rows.ts'
+import { allErrors, collect, describeErrors, readErrors, openErrors, type BadRowsOf } from '../bad-rows.ts'
 import { CommandFailure, EXIT, exitWith, usageExits } from '../exit.ts'
 import { RULE_NAMES } from '../outcome.ts'
 import { plural } from '../text.ts'
@@ -75,16 +75,17 @@ async function page(of: BadRowsOf, options: Options): Promise<string> {
   const { rule } = options
   const all = allErrors(of.id, options)
   if (rule === undefined) return describeErrors(await readErrors(of), all)
-  const some = await collect(only(rule, streamErrors(of)))
+  const some = await collect(only(rule, await openErrors(of)))
   if (some.rejected === 0) return `No bad row of it breaks the rule ${rule}.`
   return describeErrors(some, `${all} --rule ${rule}`)
 }
 
 /** All of them, as the API has them in that format. */
 async function write(of: BadRowsOf, format: 'csv' | 'ndjson', rule: string | undefined, output?: string) {
+  const all = await openErrors(of)
   let found = 0
   const counted = async function* (): AsyncGenerator<BadRow> {
-    for await (const row of rule === undefined ? streamErrors(of) : only(rule, streamErrors(of))) {
+    for await (const row of rule === undefined ? all : only(rule, all)) {
       found++
       yield row
     }
@@ -109,6 +110,7 @@ async function writeWhole(file: string, text: AsyncIterable<string>): Promise<vo
     await rm(draft, { force: true }).catch(() => undefined)
     const { code, message } = error as NodeJS.ErrnoException
     if (error instanceof CommandFailure || code === undefined) throw error
-    throw new CommandFailure(EXIT.usage, `${file} cannot be written: ${message}.`, error)
+    // Behind the comma is the draft's name.
+    throw new CommandFailure(EXIT.usage, `${file} cannot be written: ${message.replace(/,.*/, '')}.`, error)
   }
 }

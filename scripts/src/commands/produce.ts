@@ -10,6 +10,7 @@ import { Progress } from '../progress.ts'
 import { findRunning, NothingRuns } from '../running.ts'
 import { type Sender } from '../sender.ts'
 import { onStopRequest } from '../signals.ts'
+import { shellWord } from '../text.ts'
 import { parseDeadline, parseDuration } from '../times.ts'
 
 interface Options {
@@ -143,7 +144,7 @@ async function orNothing<T>(found: Promise<T>): Promise<T | undefined> {
 
 /** @throws CommandFailure for options that the wire does not take */
 export function readRequest(file: string, options: Options, now: Date): ProduceRequest {
-  const { deadline: wanted, onDeadline, format, compress, wait, timeout, json = false } = options
+  const { deadline: wanted, onDeadline, format, compress, wait, timeout, json = false, url } = options
   const deadline = wanted === undefined ? undefined : parseDeadline(wanted, now)
   if (wanted !== undefined && deadline === undefined) {
     throw usage(
@@ -164,6 +165,7 @@ export function readRequest(file: string, options: Options, now: Date): ProduceR
     wait,
     timeoutSeconds: timeout,
     json,
+    named: [batchId, ...(url === undefined ? [] : ['--url', url])].map(shellWord).join(' '),
   }
 }
 

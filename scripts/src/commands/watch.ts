@@ -10,7 +10,6 @@ import { followBatch, hasEnded } from '../follow-batch.ts'
 import { describeHidden, describeReply, exitCodeOf } from '../outcome.ts'
 import { duration, Progress } from '../progress.ts'
 import { onStopRequest } from '../signals.ts'
-import { shellWord } from '../text.ts'
 import { parseDuration } from '../times.ts'
 import { watchAll } from '../watch-all.ts'
 
@@ -105,10 +104,7 @@ async function watchOne(url: string, id: string, options: Options, stop: AbortSi
   if (ended) return tell(url, ended, json)
   if (interrupted) return EXIT.interrupted
   if (!timedOut) throw new CommandFailure(EXIT.unreachable, `The API at ${url} told no outcome.`)
-  throw new CommandFailure(
-    EXIT.unreachable,
-    `${id} had no outcome within ${duration(timeout!)}: rates show ${shellWord(id)}`,
-  )
+  throw new CommandFailure(EXIT.unreachable, `${id} had no outcome within ${duration(timeout!)}.`)
 }
 
 async function tell(url: string, batch: Batch, json: boolean): Promise<number> {

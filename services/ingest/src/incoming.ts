@@ -3,7 +3,7 @@ import { MAX_CHUNK_ROWS, MAX_CHUNK_WIRE_BYTES } from '@rates/core/limits'
 import { parseNdjson, parsePrices } from '@rates/core/ndjson'
 import { type PortTable } from '@rates/core/port-table'
 import { TooManyRows, type RowBuffer } from '@rates/core/row-buffer'
-import { readEnvelope, type BatchHeaders, type ContentType } from '@rates/core/wire'
+import { idByPlace, readEnvelope, type BatchHeaders, type ContentType } from '@rates/core/wire'
 import { BadEncoding, decompress, sha256 } from '@rates/service/compression'
 import { type IncomingRecord } from '@rates/service/kafka'
 import { UNREADABLE } from '@rates/service/record-batch-guard'
@@ -116,8 +116,7 @@ export async function readRecord(
     const { batch, chunk, chunks: total, progress } = envelope
     return { ...common, batch, chunk, total, progress, parse }
   }
-  const id = batchId ?? `${record.topic}-${record.partition}-${record.offset}-${record.timestamp}`.slice(-128)
-  const batch = { ...envelope.batch, batchId: id }
+  const batch = { ...envelope.batch, batchId: batchId ?? idByPlace(record) }
   const read = readWhole(envelope.contentType, body)
   if (typeof read === 'string') {
     return envelope.addressed

@@ -96,6 +96,7 @@ export class WebhookSender {
   }
 
   private async attempt(webhook: Due): Promise<void> {
+    failpoint('before-webhook')
     const fault = await this.send(webhook).then(faultOf, (error: Error) => ({ error: inWords(error) }))
     if (fault && this.ending.signal.aborted) return
     if (!fault) failpoint('webhook-taken')

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Module, type DynamicModule } from '@nestjs/common'
 import { APP_FILTER, NestFactory } from '@nestjs/core'
 import { type NestFastifyApplication } from '@nestjs/platform-fastify'
+import { kafkaSecurity } from '@rates/service/kafka-security'
 import { type ReplySettings } from '@rates/service/ledger/finish'
 import { type Logger } from '@rates/service/log'
 import { topicNames } from '@rates/service/topics'
@@ -33,6 +34,8 @@ import { servePage } from './page.ts'
 import { ProblemFilter } from './problem.filter.ts'
 import { Rates } from './rates.ts'
 import { RatesController } from './rates.controller.ts'
+import { RETRY_SETTINGS, RetryController, type RetrySettings } from './retry.controller.ts'
+import { Retries } from './retry.ts'
 import { routesOf } from './route.ts'
 import { type SharedProducer } from './shared-producer.ts'
 import { uploadMetrics } from './upload-metrics.ts'
@@ -47,6 +50,7 @@ export const CONTROLLERS = [
   BatchActionsController,
   UploadsController,
   ChunkUploadsController,
+  RetryController,
   BottleneckController,
 ]
 
@@ -89,6 +93,10 @@ class AppModule {
       publicUrl: settings.PUBLIC_URL,
       log,
     })
+    const kafka = { brokers: settings.KAFKA_BROKERS, clientId: 'rates-api', log, security: kafkaSecurity(settings) }
+    const publicUrl = settings.PUBLIC_URL
+    const retries = new Retries({ pool, producer, kafka, topics, replies, publicUrl, log })
+    const retrySettings: RetrySettings = { publicUrl, signal: stopping }
     const uploadSettings: UploadSettings = {
       publicUrl: settings.PUBLIC_URL,
       maxBytes: settings.UPLOAD_MAX_BYTES,
@@ -111,6 +119,8 @@ class AppModule {
         { provide: BatchActions, useValue: actions },
         { provide: BatchFollow, useValue: follow },
         { provide: Uploads, useValue: uploads },
+        { provide: Retries, useValue: retries },
+        { provide: RETRY_SETTINGS, useValue: retrySettings },
         { provide: ChunkUploads, useValue: new ChunkUploads({ pool, producer, topics }) },
         { provide: Bottleneck, useValue: new Bottleneck(pool) },
         { provide: UPLOAD_SETTINGS, useValue: uploadSettings },

@@ -2,6 +2,12 @@ import { type BadRow } from '@rates/core/bad-rows'
 import { unpackErrors } from '@rates/service/ledger/row-errors'
 import { type Pool } from 'pg'
 
+interface BadChunk {
+  chunk: number
+  /** Data rows in the chunks before it; null if one of those is missing. */
+  before: number | null
+}
+
 export interface ErrorsOfBatch {
   batch: string
   rejected: number

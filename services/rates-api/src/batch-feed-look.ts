@@ -57,7 +57,7 @@ const CLOCKS_DIFFER_SECONDS = 5
  * Which batches there is something to know about, and marks of what they are like. Chunks are counted of open batches
  * only. `hidden`: batches of any age that were reverted or replaced, and those that are shown again for that.
  */
-const LOOK = `
+export const LOOK = `
 with hidden as materialized (
   select no, state, replaces from batches
   where $1 and hidden_at > coalesce(to_timestamp($6), clock_timestamp()) - make_interval(secs => ${CLOCKS_DIFFER_SECONDS})

@@ -30,7 +30,7 @@ const row: BatchRow = {
 const none: Progress = {
   chunks: 0,
   expected: null,
-  estimated: null,
+  share: null,
   rows: 0,
   rejected: 0,
   bytes: 0,
@@ -72,6 +72,7 @@ describe('a batch as people see it', () => {
       source: 'acme',
       replaces: null,
       replacedBy: null,
+      retryOf: null,
       dryRun: false,
       correlationId: null,
       chunks: { done: 0, expected: null },
@@ -115,14 +116,28 @@ describe('a batch as people see it', () => {
   })
 
   it('is estimated by how far its sender is, while the total is unknown', () => {
-    const sent = { ...some, expected: null, estimated: 7.5 }
+    const sent = { ...some, expected: null, share: 2 / 7.5 }
     expect(viewBatch(row, sent, at(12), links)).toMatchObject({
       chunks: { done: 2, expected: null },
       progress: 2 / 7.5,
       etaAt: new Date(at(11) + 5.5 * 4500).toISOString(),
     })
     // It was further than it thought.
-    expect(viewBatch(row, { ...sent, estimated: 1.9 }, at(12), links).progress).toBe(1)
+    expect(viewBatch(row, { ...sent, share: 1.05 }, at(12), links).progress).toBe(0.99)
+  })
+
+  it('does not go back when the total is told and is larger than it seemed', () => {
+    const progressOf = (chunks: number, expected: number | null, share: number | null): number | null =>
+      viewBatch(row, { ...some, chunks, expected, share }, at(12), links).progress
+    expect(progressOf(5, null, 0.7)).toBe(0.7)
+    expect(progressOf(6, 10, 0.7)).toBe(0.7)
+    expect(progressOf(9, 10, 1.2)).toBe(0.99)
+    expect(progressOf(8, 10, 0.7)).toBe(0.8)
+    expect(progressOf(10, 10, 0.7)).toBe(1)
+    expect(progressOf(0, 10, null)).toBe(0)
+    expect(progressOf(0, null, null)).toBeNull()
+    // Its end is expected by the total, once that is known.
+    expect(viewBatch(row, { ...some, share: 0.9 }, at(12), links).etaAt).toBe(new Date(at(38)).toISOString())
   })
 
   it('without an estimate is measured against its deadline as it is now', () => {

@@ -6,8 +6,12 @@ export interface Progress {
   chunks: number
   /** The total, if any chunk that came tells it. */
   expected: number | null
-  /** What it may be by what the sender says of its progress. */
-  estimated: number | null
+  /**
+   * The stored chunks' part of the batch by what their sender said, which may come out as more than 1; null where it said
+   * nothing. Each counts for its share of what had been sent with it: the sum of these only rises, whatever the order in
+   * which chunks are stored. In SQL it is a sum of numerics, which has no order either.
+   */
+  share: number | null
   rows: number
   rejected: number
   bytes: number
@@ -40,7 +44,8 @@ export function viewBatch(row: BatchRow, progress: Progress, now: number, links:
   const accepted = row.rowsAccepted === null ? progress.rows - progress.rejected : Number(row.rowsAccepted)
   const rejected = row.rowsRejected === null ? progress.rejected : Number(row.rowsRejected)
   const whole = expected !== null && progress.chunks === expected
-  const total = expected ?? (progress.estimated && Math.max(progress.estimated, progress.chunks))
+  const done = partDone(progress, expected)
+  const total = expected ?? (done && progress.chunks / done)
   const eta = finished === undefined ? expectedEnd(progress, total, now) : undefined
   const loadingSince = progress.takenAt
   const loadedUntil = finished ?? now
@@ -56,7 +61,7 @@ export function viewBatch(row: BatchRow, progress: Progress, now: number, links:
     chunks: { done: progress.chunks, expected },
     rows: { accepted, rejected, expected: whole ? progress.rows : progress.uploaded },
     bytes: progress.bytes,
-    progress: total === null ? null : Math.min(progress.chunks / total, 1),
+    progress: done,
     rowsPerSecond:
       loadingSince === null || loadedUntil <= loadingSince
         ? null
@@ -94,6 +99,15 @@ export function batchLinks(id: string, dryRun: boolean, publicUrl: string): Batc
 /** A batch that is open is pending until a chunk of it is stored. */
 export const shownState = (state: BatchRow['state'], chunks: number): BatchState =>
   state !== 'open' ? state : chunks === 0 ? 'pending' : 'in_progress'
+
+/** All of it is only what has a total and all chunks. */
+const ALMOST = 0.99
+
+/** How far a batch is, from 0 to 1: never less than when it had fewer chunks, nor once its total is told. */
+function partDone({ chunks, share }: Progress, total: number | null): number | null {
+  const estimated = share === null ? null : Math.min(share, ALMOST)
+  return total === null ? estimated : Math.max(Math.min(chunks / total, 1), estimated ?? 0)
+}
 
 /**
  * If the chunks that are left come as those did that are stored. The time of a chunk is counted in two ways, and the

@@ -3,7 +3,7 @@ import { csv, sha256Hex, testBatch, type TestBatch } from '@rates/testing/batche
 import { eventually } from '@rates/testing/eventually'
 import { factsOf, succeeded } from '@rates/testing/facts'
 import { startLine, type Line } from '@rates/testing/line'
-import { startWorkerProcess } from '@rates/testing/workers'
+import { holdPacks, startWorkerProcess } from '@rates/testing/workers'
 import { startTestApp, type TestApp } from './test-app.ts'
 import { ChunkClient, partsOf } from './test-chunks.ts'
 
@@ -60,8 +60,11 @@ describe('a chunk that comes again', () => {
     const again = await client.put(batch.id, 0, first!.body)
     expect(again).toMatchObject({ status: 200, body: { chunk: 0, rows: 50, sha256: sha256Hex(first!.body) } })
     expect(await records()).toBe(before)
-    // Before it is stored both are acknowledged, and one of them counts.
+    // Before it is stored both are sent, and one of them counts.
+    const held = await holdPacks(line, 'batch_chunks')
     expect(await client.putAll(batch.id, [second!, second!])).toEqual([202, 202])
+    expect(await records()).toBe(before + 2n)
+    await held.release()
     await client.complete(batch.id, 2)
     await hasSucceeded(batch)
     expect((await client.put(batch.id, 1, second!.body, { chunks: '3' })).status).toBe(200)

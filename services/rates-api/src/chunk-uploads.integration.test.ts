@@ -7,7 +7,7 @@ import { startLine, type Line } from '@rates/testing/line'
 import { startWorkerProcess } from '@rates/testing/workers'
 import { batchSchema, chunksSchema, completedSchema, openedSchema, takenChunkSchema } from './schemas.ts'
 import { startTestApp, type TestApp } from './test-app.ts'
-import { ChunkClient, partsOf, type Answer } from './test-chunks.ts'
+import { ChunkClient, partsOf } from './test-chunks.ts'
 
 let line: Line
 let api: TestApp
@@ -139,7 +139,9 @@ describe('a batch that is uploaded chunk by chunk', () => {
     expect(openedSchema.parse(dry.body)).toMatchObject({ id: batch.id, dryRun: true })
     const [first, second] = partsOf(batch, 2)
     expect(await client.put(batch.id, 0, first!.body)).toMatchObject({ status: 404, body: { code: 'not_seen_yet' } })
-    expect((await client.send('PUT', `/batches/${batch.id}/chunks/0?dryRun=true`, first!.body, CSV)).status).toBe(202)
+    const taken = await client.send('PUT', `/batches/${batch.id}/chunks/0?dryRun=true`, first!.body, CSV)
+    expect(taken.status).toBe(202)
+    expect(takenChunkSchema.parse(taken.body)).toMatchObject({ dryRun: true, chunk: 0, rows: 100 })
     expect((await client.put(batch.id, 1, second!.body, { 'dry-run': 'true' })).status).toBe(202)
     expect(await client.complete(batch.id, 2)).toMatchObject({ status: 404, retryAfter: '1' })
     expect((await client.complete(batch.id, 2, query)).status).toBe(202)

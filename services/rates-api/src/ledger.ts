@@ -15,7 +15,7 @@ const PROGRESS = `(select jsonb_build_object(
   'sentAt', round(extract(epoch from min(c.record_time)) * 1000),
   'takenAt', round(extract(epoch from min(c.taken_at)) * 1000),
   'storedAt', round(extract(epoch from max(c.stored_at)) * 1000),
-  'estimated', (array_agg((c.chunk + 1) / c.progress order by c.chunk desc) filter (where c.progress is not null))[1],
+  'share', sum(c.progress::numeric / (c.chunk + 1)),
   'halfStoredAt', round(extract(epoch from (array_agg(c.stored_at order by c.stored_at))[count(*)::int / 2]) * 1000),
   'chunkMs', round(extract(epoch from avg(c.stored_at - c.taken_at)) * 1000),
   'uploaded', (select u.rows from uploads u where u.batch_no = b.no))

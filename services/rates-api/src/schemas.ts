@@ -209,3 +209,11 @@ export const completedSchema = z
     links: batchLinks,
   })
   .meta({ id: 'Completed' })
+
+export const retriedSchema = z
+  .strictObject({
+    id: z.string().meta({ description: 'Of the new batch.' }),
+    retryOf: z.string().meta({ description: 'The batch whose records it has again.' }),
+    links: batchLinks,
+  })
+  .meta({ id: 'Retried' })

@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { get, type IncomingMessage } from 'node:http'
 import { type Batch } from '@rates/core/batch'
 import { eventually } from '@rates/testing/eventually'
 
@@ -7,25 +9,23 @@ export interface Event {
   readonly data: string
 }
 
-/** A reader of server-sent events, which keeps what has come. */
+/** A reader of server-sent events, on a connection of its own, which keeps what has come. */
 export class Events {
   readonly seen: Event[] = []
-  readonly response: Response
+  readonly response: IncomingMessage
   /** When the server has ended the stream; rejects where the connection was cut. */
   readonly ended: Promise<void>
   hasEnded = false
-  readonly #connection: AbortController
 
-  private constructor(response: Response, connection: AbortController) {
+  private constructor(response: IncomingMessage) {
     this.response = response
-    this.#connection = connection
     this.ended = this.#read()
     this.ended.catch(() => undefined)
   }
 
   static async open(url: string, headers: Record<string, string> = { accept: 'text/event-stream' }): Promise<Events> {
-    const connection = new AbortController()
-    return new Events(await fetch(url, { headers, signal: connection.signal }), connection)
+    const [response] = (await once(get(url, { headers, agent: false }), 'response')) as [IncomingMessage]
+    return new Events(response)
   }
 
   /** The batches that were told, in order. */
@@ -50,13 +50,13 @@ export class Events {
   }
 
   close(): void {
-    this.#connection.abort()
+    this.response.destroy()
   }
 
   async #read(): Promise<void> {
     let text = ''
-    for await (const piece of this.response.body!.pipeThrough(new TextDecoderStream())) {
-      const blocks = (text + piece).split('\n\n')
+    for await (const piece of this.response.setEncoding('utf8')) {
+      const blocks = (text + String(piece)).split('\n\n')
       text = blocks.pop()!
       this.seen.push(...blocks.map(parse))
     }

@@ -10,15 +10,7 @@ export async function openTestBatch(
   const { rows } = await pool.query<{ no: bigint }>(
     `insert into batches (id, state, source, dry_run, error, finished_at, replaces) values ($1, $2, $3, $4, $5, $6, $7)
      returning no`,
-    [
-      id,
-      state,
-      source,
-      dryRun,
-      error && JSON.stringify(error),
-      state === 'open' ? null : new Date(),
-      replaces,
-    ],
+    [id, state, source, dryRun, error && JSON.stringify(error), state === 'open' ? null : new Date(), replaces],
   )
   return rows[0]!.no
 }

@@ -1,4 +1,5 @@
 import { type IncomingMessage } from 'node:http'
+import { type Socket } from 'node:net'
 import { MAX_RATIO } from '@rates/core/limits'
 import { BadEncoding, refuseCompressed } from '@rates/service/compression'
 import { decompressStream } from '@rates/service/decompress-stream'
@@ -133,6 +134,9 @@ async function* receive(
 /** How long the rest of a refused upload is read, so that its caller gets to the answer. */
 const LINGER_MS = 5000
 
+/** By connection: one for each request would be as many listeners as a caller is refused by one connection. */
+const lingering = new WeakMap<Socket, NodeJS.Timeout>()
+
 /** Lets the rest of a request run into nothing; ends its connection if that takes long. */
 export function discardRest(request: IncomingMessage): void {
   if (request.complete) return
@@ -140,6 +144,8 @@ export function discardRest(request: IncomingMessage): void {
   const timer = setTimeout(() => {
     if (!request.complete) socket.destroy()
   }, LINGER_MS).unref()
-  socket.once('close', () => clearTimeout(timer))
+  if (!lingering.has(socket)) socket.once('close', () => clearTimeout(lingering.get(socket)))
+  clearTimeout(lingering.get(socket)) // that request is at its end, or this one would not have begun
+  lingering.set(socket, timer)
   request.resume()
 }

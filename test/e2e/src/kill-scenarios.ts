@@ -146,7 +146,8 @@ function tellingByWebhook(): Scenario {
       await until(line, 'the webhook being noted as taken', 'select from webhooks where ended_at is not null')
       const [first, ...again] = seen()
       if (first?.id !== `${batch.id}%2Ffailed`) throw new Error(`the webhook is ${first?.id}`)
-      if (!again.every((each) => isDeepStrictEqual(each, first))) throw new Error('the webhook came again as another one')
+      if (!again.every((each) => isDeepStrictEqual(each, first)))
+        throw new Error('the webhook came again as another one')
     },
   }
 }
@@ -327,6 +328,7 @@ export const scenarios: Record<Failpoint, () => Scenario> = {
   'before-relay': small,
   relayed: small,
   'after-relay': small,
+  'before-webhook': tellingByWebhook,
   'webhook-taken': tellingByWebhook,
   'before-merge': merging,
   'inside-merge': merging,

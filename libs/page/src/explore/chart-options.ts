@@ -92,7 +92,7 @@ export function averagesChart(parts: Parts): uPlot.Options {
       },
     ],
     axes: [
-      { ...lines(colors), incrs: STEPS, values: () => [], size: 4, ticks: { show: false } },
+      { ...lines(colors), incrs: STEPS, space: 64, values: () => [], size: 4, ticks: { show: false } },
       { ...lines(colors), size: LEFT, values: (_, values) => values.map((value) => count(value)), incrs: WHOLE },
     ],
   }

@@ -7,7 +7,7 @@ import { Refusal } from '../parts/notes.tsx'
 import { batchPath } from '../routes.ts'
 import { ratesPath, type ExploreQuery } from './query.ts'
 import { amount, wordsOf } from './series.ts'
-import { useAnswer } from './use-answer.ts'
+import { useAnswer } from '../use-answer.ts'
 
 /** As `explain=true` answers. */
 interface ExplainedRate extends DailyRate {

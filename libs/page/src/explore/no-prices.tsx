@@ -2,7 +2,7 @@ import { type DailyRate } from '@rates/core/daily-rates'
 import { MAX_RANGE_DAYS } from '@rates/core/rates-query'
 import { type JSX } from 'preact'
 import { daysLater, lengthOf, ratesPath, until, type ExploreQuery } from './query.ts'
-import { useAnswer } from './use-answer.ts'
+import { useAnswer } from '../use-answer.ts'
 
 interface Props {
   query: ExploreQuery

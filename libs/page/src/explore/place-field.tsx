@@ -126,11 +126,8 @@ function Proposal({ place: { kind, code, name, within, ports } }: { place: Place
     <>
       <span class={`kind ${kind}`}>{kind}</span>{' '}
       <span>
-        <strong>{kind === 'port' ? code : name}</strong> {kind === 'port' ? name : code}{' '}
-        <span class="soft">
-          {kind === 'region' && `${plural(ports, 'port')}${within.length > 0 ? ' · ' : ''}`}
-          {within.join(', ')}
-        </span>
+        <strong>{kind === 'port' ? code : name}</strong> {kind === 'port' && name}{' '}
+        <span class="soft">{[...(kind === 'region' ? [code, plural(ports, 'port')] : []), ...within].join(', ')}</span>
       </span>
     </>
   )

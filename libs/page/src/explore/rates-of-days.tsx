@@ -1,6 +1,7 @@
 import { type DailyRate } from '@rates/core/daily-rates'
 import { type ComponentChildren, type JSX } from 'preact'
 import { useMemo, useState } from 'preact/hooks'
+import { CopyButton } from '../parts/copy-button.tsx'
 import { Chart } from './chart.tsx'
 import { DayBatches } from './day-batches.tsx'
 import { DaysTable } from './days-table.tsx'
@@ -65,7 +66,7 @@ function Readout({ rate }: { rate: DailyRate | undefined }): JSX.Element {
 }
 
 function TakeAway({ query }: { query: ExploreQuery }): JSX.Element {
-  const url = new URL(ratesPath(query), document.baseURI)
+  const call = `curl '${new URL(ratesPath(query), document.baseURI).href}'`
   const name = `rates-${query.orig}-${query.dest}-${query.from}-${query.to}.csv`
   return (
     <section class="takeaway">
@@ -75,9 +76,9 @@ function TakeAway({ query }: { query: ExploreQuery }): JSX.Element {
           CSV
         </a>
       </p>
-      <pre aria-label="The same by the API" tabIndex={0}>
-        <code>curl '{url.href}'</code>
-      </pre>
+      <p class="call">
+        <code>{call}</code> <CopyButton text={call} what="call of the API" />
+      </p>
     </section>
   )
 }

@@ -2,6 +2,7 @@ import { type DailyRate } from '@rates/core/daily-rates'
 import { type JSX } from 'preact'
 import { useMemo, useState } from 'preact/hooks'
 import { messageOf } from '../api.ts'
+import { serverNow } from '../clock.ts'
 import '../explore/explore.css'
 import { NoPrices } from '../explore/no-prices.tsx'
 import { PlaceField } from '../explore/place-field.tsx'
@@ -9,13 +10,13 @@ import { catalogueOf, type Catalogue, type Port, type Region } from '../explore/
 import { dayOf, faultOfRange, ratesPath, readQuery, writeQuery, type ExploreQuery } from '../explore/query.ts'
 import { RangeFields } from '../explore/range-fields.tsx'
 import { RatesOfDays } from '../explore/rates-of-days.tsx'
-import { useAnswer } from '../explore/use-answer.ts'
+import { useAnswer } from '../use-answer.ts'
 import { Refusal } from '../parts/notes.tsx'
 import { navigate } from '../router.ts'
 
 /** The average prices from one place to another, day by day. What is shown is what the address says. */
 export function ExploreView({ query: address }: { query: URLSearchParams }): JSX.Element {
-  const [today] = useState(() => dayOf(Date.now()))
+  const [today] = useState(() => dayOf(serverNow()))
   const query = readQuery(address, today)
   const ports = useAnswer<{ ports: Port[] }>('ports')
   const regions = useAnswer<{ regions: Region[] }>('regions')

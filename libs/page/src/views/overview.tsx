@@ -1,13 +1,20 @@
 import { type Batch } from '@rates/core/batch'
 import { type ComponentChildren, type JSX } from 'preact'
-import { inState, lastEnded, mostUrgent } from '../batch-store.ts'
-import { ago, count, duration, percent, plural, rate, secondsBetween } from '../format.ts'
+import { inState, keyOf, lastEnded, mostUrgent } from '../batch-store.ts'
+import { doneIn, rowsText, slackOf, tookSeconds } from '../batch-words.ts'
+import { count, duration, percent, plural, rate } from '../format.ts'
 import { Stale } from '../parts/notes.tsx'
 import { ProgressBar } from '../parts/progress-bar.tsx'
+import { Ago } from '../parts/time.tsx'
 import { batchPath } from '../routes.ts'
-import { useBatches, useNow } from '../use-batches.ts'
+import { useBatches } from '../use-batches.ts'
+import { useNow } from '../use-now.ts'
+import { FirstBatch } from './overview/first-batch.tsx'
+import { Pulse } from './overview/pulse.tsx'
+import './overview/overview.css'
 
 const SHOWN = 8
+const MOST_LOADING = 20
 const PAGES = [
   `state=failed&limit=${SHOWN}`,
   `state=succeeded&dryRun=false&limit=${SHOWN}`,
@@ -21,28 +28,36 @@ export function OverviewView(): JSX.Element {
   const loading = mostUrgent(inState(store, 'pending', 'in_progress'))
   const failed = lastEnded(inState(store, 'failed')).slice(0, SHOWN)
   const published = lastEnded(inState(store, 'succeeded').filter(({ dryRun }) => !dryRun)).slice(0, SHOWN)
+  if (ready && store.size === 0) return <FirstBatch connected={connected} />
   return (
     <>
       <Stale connected={connected} />
       <h1 class="aside">Overview</h1>
-      <Section
-        title="Loading now"
-        all="batches?state=pending,in_progress"
-        note={ready ? 'Nothing is being loaded.' : 'Asking…'}
-      >
-        {loading.slice(0, 20).map((batch) => (
-          <LoadingRow key={batch.id} batch={batch} now={now} />
+      <Pulse loading={loading} ready={ready} now={now} />
+      <Section title="Loading now" all="batches?state=pending,in_progress" none="Nothing is being loaded." ready={ready}>
+        {loading.slice(0, MOST_LOADING).map((batch) => (
+          <Loading key={keyOf(batch)} batch={batch} now={now} />
         ))}
       </Section>
+      {loading.length > MOST_LOADING && (
+        <p class="note">
+          <a href="batches?state=pending,in_progress">and {loading.length - MOST_LOADING} more</a>
+        </p>
+      )}
       <div class="columns">
-        <Section title="Failed lately" all="batches?state=failed" note="No batch has failed.">
+        <Section title="Failed lately" all="batches?state=failed" none="No batch has failed." ready={ready}>
           {failed.map((batch) => (
-            <FailedRow key={batch.id} batch={batch} now={now} />
+            <Failed key={keyOf(batch)} batch={batch} now={now} />
           ))}
         </Section>
-        <Section title="Published lately" all="batches?state=succeeded" note="No batch was published yet.">
+        <Section
+          title="Published lately"
+          all="batches?state=succeeded&dryRun=false"
+          none="No batch was published yet."
+          ready={ready}
+        >
           {published.map((batch) => (
-            <PublishedRow key={batch.id} batch={batch} now={now} />
+            <Published key={keyOf(batch)} batch={batch} now={now} />
           ))}
         </Section>
       </div>
@@ -54,29 +69,35 @@ interface SectionProps {
   title: string
   /** Where the whole list is. */
   all: string
-  note: string
+  none: string
+  ready: boolean
   children: JSX.Element[]
 }
 
-function Section({ title, all, note, children }: SectionProps): JSX.Element {
+function Section({ title, all, none, ready, children }: SectionProps): JSX.Element {
   return (
-    <section>
+    <section aria-label={title}>
       <h2>
-        {title} <a href={all}>all</a>
+        {title}{' '}
+        <a href={all} aria-label={`${title}: all`}>
+          all
+        </a>
       </h2>
-      {children.length === 0 ? <p class="note">{note}</p> : <ul class="cards">{children}</ul>}
+      {children.length > 0 ? <ul class="cards">{children}</ul> : <p class="note">{ready ? none : 'Asking…'}</p>}
     </section>
   )
 }
 
-function Card({ batch, children }: { batch: Batch; children: ComponentChildren }): JSX.Element {
+/** @param corner what matters most of it */
+function Card({ batch, corner, children }: { batch: Batch; corner: ComponentChildren; children: ComponentChildren }) {
   return (
     <li>
       <a class={`card ${batch.state}`} href={batchPath(batch)}>
         <span class="head">
-          <strong>{batch.id}</strong>
-          {batch.dryRun && <span class="soft">dry run</span>}
-          {batch.source !== null && <span class="soft">{batch.source}</span>}
+          <strong class="id">{batch.id}</strong>
+          {batch.dryRun && <span class="tag">dry run</span>}
+          {batch.source !== null && <span class="soft source">{batch.source}</span>}
+          <span class="corner">{corner}</span>
         </span>
         {children}
       </a>
@@ -84,52 +105,48 @@ function Card({ batch, children }: { batch: Batch; children: ComponentChildren }
   )
 }
 
-function LoadingRow({ batch, now }: { batch: Batch; now: number }): JSX.Element {
-  const { progress, rows, rowsPerSecond, etaAt, slackSeconds, createdAt } = batch
-  const facts = [
-    progress === null ? null : percent(progress),
-    plural(rows.accepted + rows.rejected, 'row'),
-    rowsPerSecond === null ? null : `${rate(rowsPerSecond)}`,
-    etaAt === null
-      ? `for ${duration(secondsBetween(createdAt, now))}`
-      : `done in ${duration(secondsBetween(new Date(now).toISOString(), etaAt))}`,
-    slackSeconds === null
-      ? null
-      : slackSeconds < 0
-        ? `${duration(-slackSeconds)} too late`
-        : `${duration(slackSeconds)} of slack`,
-    rows.rejected === 0 ? null : plural(rows.rejected, 'bad row'),
-  ]
+function Loading({ batch, now }: { batch: Batch; now: number }): JSX.Element {
+  const { progress, rows, rowsPerSecond } = batch
+  const slack = slackOf(batch)
+  const corner = (
+    <>
+      {progress !== null && <b>{percent(progress)}</b>} {doneIn(batch, now)}
+    </>
+  )
   return (
-    <Card batch={batch}>
+    <Card batch={batch} corner={corner}>
       <ProgressBar id={batch.id} progress={progress} />
-      <Facts facts={facts} alarm={(slackSeconds ?? 0) < 0 || rows.rejected > 0} />
+      <span class="facts">
+        <span>{batch.state === 'pending' ? 'waits for a worker' : rowsText(batch)}</span>
+        {rowsPerSecond !== null && <span>{rate(rowsPerSecond)}</span>}
+        {slack !== null && <span class={slack.late ? 'alarm' : ''}>{slack.text}</span>}
+        {rows.rejected > 0 && <span class="alarm">{plural(rows.rejected, 'bad row')}</span>}
+      </span>
     </Card>
   )
 }
 
-function FailedRow({ batch, now }: { batch: Batch; now: number }): JSX.Element {
+function Failed({ batch, now }: { batch: Batch; now: number }): JSX.Element {
   const { error, finishedAt } = batch
   return (
-    <Card batch={batch}>
+    <Card batch={batch} corner={finishedAt !== null && <Ago at={finishedAt} now={now} />}>
       <span class="why">
         <b>{error?.code}</b> {error?.message}
       </span>
-      <Facts facts={[finishedAt === null ? null : ago(finishedAt, now)]} />
     </Card>
   )
 }
 
-function PublishedRow({ batch, now }: { batch: Batch; now: number }): JSX.Element {
-  const { rows, createdAt, finishedAt } = batch
-  const took = finishedAt === null ? null : `in ${duration(secondsBetween(createdAt, finishedAt))}`
+function Published({ batch, now }: { batch: Batch; now: number }): JSX.Element {
+  const { rows, finishedAt } = batch
+  const slack = slackOf(batch)
   return (
-    <Card batch={batch}>
-      <Facts facts={[`${count(rows.accepted)} rows`, took, finishedAt === null ? null : ago(finishedAt, now)]} />
+    <Card batch={batch} corner={finishedAt !== null && <Ago at={finishedAt} now={now} />}>
+      <span class="facts">
+        <span>{count(rows.accepted)} rows</span>
+        <span>in {duration(tookSeconds(batch, now))}</span>
+        {slack !== null && <span class={slack.late ? 'alarm' : ''}>{slack.text}</span>}
+      </span>
     </Card>
   )
-}
-
-function Facts({ facts, alarm = false }: { facts: readonly (string | null)[]; alarm?: boolean }): JSX.Element {
-  return <span class={alarm ? 'facts alarm' : 'facts'}>{facts.filter((fact) => fact !== null).join(' · ')}</span>
 }

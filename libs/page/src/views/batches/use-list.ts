@@ -8,7 +8,7 @@ import { matches, queryOf, type Filter } from './filter.ts'
 import { append, begin, cut, EMPTY_LIST, newestOf, openRows, renew, reveal, tell, type List } from './list.ts'
 
 export interface LiveList {
-  rows: List
+  list: List
   /** The rows are those of the filter before: the new ones are asked for. */
   stale: boolean
   connected: boolean
@@ -23,31 +23,33 @@ export interface LiveList {
 const PAGE = 50
 
 /** What was shown last, for whoever comes back to it. */
-let kept: { query: string; rows: List } | undefined
+let kept: { query: string; list: List } | undefined
 
 /** The rows of the list, live. What is new is shown at once while that is `free` to do, or held. */
 export function useList(filter: Filter, { free, back }: { free: () => boolean; back: boolean }): LiveList {
   const query = queryOf(filter)
-  const [rows, setRows] = useState<List>(() => (back && kept?.query === query ? kept.rows : EMPTY_LIST))
-  const [before, setBefore] = useState<List>(EMPTY_LIST)
+  const [list, setList] = useState<List>(() => (back && kept?.query === query ? kept.list : EMPTY_LIST))
+  const [before, setBefore] = useState(list)
   const [refusal, setRefusal] = useState<string>()
   const [readingMore, setReadingMore] = useState(false)
   const asking = useRef(new AbortController())
   const newest = useRef('')
-  const restored = useRef(rows !== EMPTY_LIST)
-  const latest = useRef(rows)
-  latest.current = rows
+  /** The rows are from an earlier visit. */
+  const returned = useRef(list !== EMPTY_LIST)
+  const latest = useRef({ query, list })
+  latest.current = { query, list }
 
   const fits = (batch: Batch): boolean => matches(batch, filter)
   const change = (how: (list: List) => List): void =>
-    setRows((list) => {
-      const changed = how(list)
+    setList((now) => {
+      const changed = how(now)
       return free() && !changed.overflow ? cut(reveal(changed)) : changed
     })
   const read = async (more: string, take: (page: BatchPage) => void): Promise<void> => {
     const { signal } = asking.current
+    const asked = [query, more, `limit=${PAGE}`].filter((part) => part !== '').join('&')
     try {
-      const page = await readJson<BatchPage>(`batches?${[query, more, `limit=${PAGE}`].filter(Boolean).join('&')}`, signal)
+      const page = await readJson<BatchPage>(`batches?${asked}`, signal)
       if (signal.aborted) return
       setRefusal(undefined)
       take(page)
@@ -59,54 +61,45 @@ export function useList(filter: Filter, { free, back }: { free: () => boolean; b
     asking.current.abort()
     asking.current = new AbortController()
     setReadingMore(false)
-    if (latest.current.shown !== undefined) setBefore(latest.current)
-    setRows(EMPTY_LIST)
-    void read('', (page) => setRows((list) => begin(list, page)))
+    if (list.shown !== undefined) setBefore(list)
+    setList(EMPTY_LIST)
+    void read('', (page) => setList((now) => begin(now, page)))
   }
   useEffect(() => {
-    if (!restored.current) restart()
-    restored.current = false
+    if (!returned.current) restart()
     return () => asking.current.abort()
   }, [query])
-  useEffect(() => () => void (kept = { query: keptQuery.current, rows: latest.current }), [])
-  const keptQuery = useRef(query)
-  keptQuery.current = query
+  useEffect(() => () => void (kept = latest.current), [])
 
-  const wasBack = useRef(rows !== EMPTY_LIST)
   const connected = useFollow(ALL_BATCHES, {
-    onConnect: () => void (newest.current = newestOf(latest.current)),
-    onBatches: (batches) => change((list) => tell(list, batches, fits)),
+    onConnect: () => void (newest.current = newestOf(list)),
+    onBatches: (batches) => change((now) => tell(now, batches, fits)),
     onReady(told, again) {
-      if (!again && !wasBack.current) return
-      wasBack.current = false
-      if (latest.current.shown === undefined) return restart()
-      void read('', (page) => change((list) => renew(list, page, { told, newest: newest.current, fits })))
-      const { signal } = asking.current
-      void endedMeanwhile(openRows(latest.current), told, signal).then((ended) =>
-        change((list) => tell(list, ended, fits)),
+      const missed = again || returned.current
+      returned.current = false
+      if (list.shown === undefined) {
+        if (refusal !== undefined) restart()
+        return
+      }
+      if (!missed) return
+      void read('', (page) => change((now) => renew(now, page, { told, newest: newest.current, fits })))
+      void endedMeanwhile(openRows(list), told, asking.current.signal).then((ended) =>
+        change((now) => tell(now, ended, fits)),
       )
     },
   })
-  // What was held while somebody read is shown when that is over.
-  useEffect(() => {
-    const timer = setInterval(() => {
-      const { held, overflow } = latest.current
-      if (held.length > 0 && free()) if (overflow) restart(); else change((list) => list)
-    }, 500)
-    return () => clearInterval(timer)
-  })
+  const showNew = (): void => (list.overflow ? restart() : setList(reveal))
   return {
-    rows: rows.shown === undefined ? before : rows,
-    stale: rows.shown === undefined,
+    list: list.shown === undefined ? before : list,
+    stale: list.shown === undefined,
     connected,
     refusal,
     readingMore,
     more() {
-      const { next } = latest.current
-      if (next === null || readingMore) return
+      if (list.next === null || readingMore) return
       setReadingMore(true)
-      void read(next, (page) => setRows((list) => append(list, page))).finally(() => setReadingMore(false))
+      void read(list.next, (page) => setList((now) => append(now, page))).finally(() => setReadingMore(false))
     },
-    showNew: () => (latest.current.overflow ? restart() : setRows(reveal)),
+    showNew,
   }
 }

@@ -1,5 +1,5 @@
 import { useCallback, useEffect, useState } from 'preact/hooks'
-import { readJson } from '../api.ts'
+import { readJson } from './api.ts'
 
 export interface Answer<T> {
   /** What came last, which may be the answer to an earlier question while `busy`. */
