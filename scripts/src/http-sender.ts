@@ -80,22 +80,25 @@ export class HttpSender implements Sender {
     }
     const slots = new Slots(CHUNKS_AT_ONCE)
     const progress = (): number | undefined => (input.size ? input.bytesRead() / input.size : undefined)
+    const chunks = cutBatch(input.pieces, input.format, this.batch, { encoding, progress, signal })
     try {
-      let opened = false
-      for await (const chunk of cutBatch(input.pieces, input.format, this.batch, { encoding, progress, signal })) {
+      for (let opened = false; ; opened = true) {
+        const cut = chunks.next()
+        cut.catch(() => undefined) // it is left where something fails before
+        const next = await Promise.race([slots.failed, cut])
+        if (next.done) break
         if (!opened) await this.open(signal)
-        opened = true
-        // What ended without this sending is compared with it; what ends meanwhile takes no more.
-        if (this.ended === 'meanwhile') break
-        if (this.isThere(chunk) || this.ended === 'before') count(chunk, true)
-        else await slots.begin(async () => count(chunk, await this.put(chunk, signal)))
+        // What ended without this sending is only compared with it.
+        if (this.isThere(next.value) || this.ended === 'before') count(next.value, true)
+        else await slots.begin(async () => count(next.value, await this.put(next.value, signal)))
       }
       await slots.all()
       await this.checkTotal(sent.chunks, signal)
     } catch (error) {
       stop.abort()
-      await slots.all().catch(() => undefined)
-      throw error
+      await slots.ended()
+      if (!(error instanceof EndedMeanwhile)) throw error
+      this.ended = 'meanwhile'
     }
     return { ...sent, ...(this.ended !== 'no' && { ended: true }) }
   }
@@ -163,11 +166,12 @@ export class HttpSender implements Sender {
   private async put(chunk: CutChunk, signal: AbortSignal): Promise<boolean> {
     try {
       const answer = await this.patiently(() => this.api.put(chunk, signal), signal)
-      if (answer === 'ended') this.ended = 'meanwhile'
-      else if (chunk.headers.chunks !== undefined) this.totalTold = true
+      if (answer === 'ended') throw new EndedMeanwhile()
+      if (chunk.headers.chunks !== undefined) this.totalTold = true
       return answer === 'there'
     } catch (error) {
-      throw codeOf(error) === 'other_content' ? this.refused((error as ApiFailure).message) : error
+      const code = codeOf(error)
+      throw code === 'other_content' || code === 'other_total' ? this.refused((error as ApiFailure).message) : error
     }
   }
 
@@ -205,3 +209,6 @@ export class HttpSender implements Sender {
     return new BatchRefused(conflictReply(batchId, dryRun, message.replace(/\.$/, ''), new Date()))
   }
 }
+
+/** Somebody cancelled the batch, or its deadline passed: no more of it is wanted. */
+class EndedMeanwhile extends Error {}

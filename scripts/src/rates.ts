@@ -18,6 +18,7 @@ const commands: Record<string, string> = {
   errors: 'the bad rows of a batch',
   revert: 'hide a batch that succeeded',
   cancel: 'end a batch that is still loading',
+  retry: 'run a batch again, while Kafka has its records',
   status: 'what runs, how far it is, and what needs somebody, on one screen',
   doctor: 'check settings, PostgreSQL, Kafka and the services, and say what to do',
   'dead-letters': 'list, show and send again what workers could not use',

@@ -1,12 +1,15 @@
 import { type JSX } from 'preact'
 import { useLayoutEffect, useRef } from 'preact/hooks'
 import { arrival, useRoute } from './router.ts'
+import { later } from './later.tsx'
 import { type Route } from './routes.ts'
 import { BatchView } from './views/batch.tsx'
 import { BatchesView } from './views/batches.tsx'
-import { ExploreView } from './views/explore.tsx'
 import { OverviewView } from './views/overview.tsx'
 import { UploadView } from './views/upload.tsx'
+
+/** It brings the chart, which is a third of all scripts. */
+const ExploreView = later(async () => (await import('./views/explore.tsx')).ExploreView)
 
 const PLACES: readonly { view: Route['view']; href: string; name: string }[] = [
   { view: 'overview', href: './', name: 'Overview' },

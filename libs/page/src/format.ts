@@ -28,7 +28,7 @@ export function rate(perSecond: number): string {
 export function duration(seconds: number): string {
   if (seconds < 0.0095) return `${Math.round(seconds * 1000)} ms`
   if (seconds < 1) return `${seconds.toFixed(2)} s`
-  if (seconds < 9.95) return `${seconds.toFixed(1)} s`
+  if (seconds < 9.95) return `${Number.isInteger(seconds) ? seconds : seconds.toFixed(1)} s`
   if (seconds < 119.5) return `${Math.round(seconds)} s`
   const minutes = Math.round(seconds / 60)
   if (minutes < 120) return `${minutes} min`
@@ -49,7 +49,10 @@ export const secondsBetween = (from: string, to: string | number): number =>
   Math.max(0, ((typeof to === 'number' ? to : Date.parse(to)) - Date.parse(from)) / 1000)
 
 /** `2026-11-21 08:00:00 UTC`: what logs say, too. */
-export const utc = (time: string): string => `${time.slice(0, 10)} ${time.slice(11, 19)} UTC`
+export const utc = (time: string): string => `${dayAndTime(time)} UTC`
+
+/** Where it is told elsewhere that it is UTC. */
+export const dayAndTime = (time: string): string => `${time.slice(0, 10)} ${time.slice(11, 19)}`
 
 export function ago(time: string, now: number): string {
   const seconds = secondsBetween(time, now)

@@ -36,5 +36,10 @@ describe('mark', () => {
     ['a|b', 'b', 'a|[b]'],
   ])('%j by %j', (text, query, expected) => expect(marked(text, query)).toBe(expected))
 
-  it('loses nothing', () => expect(mark(' a, (b)\nc ', 'b').map(({ text }) => text).join('')).toBe(' a, (b)\nc '))
+  it('loses nothing', () =>
+    expect(
+      mark(' a, (b)\nc ', 'b')
+        .map(({ text }) => text)
+        .join(''),
+    ).toBe(' a, (b)\nc '))
 })

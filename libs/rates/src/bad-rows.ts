@@ -1,3 +1,5 @@
+import { csvLine } from './csv-line.ts'
+
 /** A bad row of a batch, as the API tells it. */
 export interface BadRow {
   /** Among the batch's data rows, from 1; null if an earlier chunk never came, so that nobody can know. */
@@ -21,13 +23,8 @@ const COLUMNS = ['row', 'chunk', 'rowInChunk', 'field', 'value', 'rule', 'text']
 
 /** As CSV (RFC 4180) with a header line. */
 export async function* asCsv(rows: AsyncIterable<BadRow>): AsyncGenerator<string> {
-  yield `${COLUMNS.join(',')}\r\n`
-  yield* inPieces(rows, (row) => `${COLUMNS.map((column) => csvField(row[column])).join(',')}\r\n`)
-}
-
-function csvField(value: string | number | null): string {
-  const text = value === null ? '' : String(value)
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
+  yield csvLine(COLUMNS)
+  yield* inPieces(rows, (row) => csvLine(COLUMNS.map((column) => row[column])))
 }
 
 /** A piece for each row would cost a write for each. */

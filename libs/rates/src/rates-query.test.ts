@@ -80,6 +80,8 @@ describe('the parameters of GET /rates', () => {
     ['no place and another word to explain', { explain: '1', dest_code: '' }, 'Invalid location arguments'],
     ['too many days to explain', { explain: 'true', date_from: '2020-01-31' }, 'Range too long'],
     ['too many days', { date_from: '2011-01-01', date_to: '2021-01-08' }, 'Range too long'],
+    ['another format', { format: 'xml' }, 'Invalid format argument'],
+    ['another format and anything else', { format: 'xml', date_from: '2011-01-01', explain: '' }, 'Range too long'],
     ['a first date that is bad', { date_from: ['x', '2021-01-01'] }, 'Invalid date arguments'],
     ['a first place that is empty', { orig_code: ['', 'CNGGZ'] }, 'Invalid location arguments'],
   ])('with %s are refused', (_, change, fault) => {
@@ -89,6 +91,15 @@ describe('the parameters of GET /rates', () => {
   it('of a repeated one the first counts', () => {
     const twice = { ...asked, date_to: ['2021-01-02', 'x'], orig_code: ['A', ''] }
     expect(readRatesQuery(twice)).toMatchObject({ to: 18629, origin: 'A' })
+  })
+
+  it.each([
+    ['csv', 'csv'],
+    ['json', 'json'],
+    ['', undefined],
+    [['csv', 'xml'], 'csv'],
+  ])('may ask for the format %j', (format, expected) => {
+    expect(readRatesQuery({ ...asked, format })).toMatchObject({ format: expected })
   })
 
   it('may ask for the batches behind 366 days', () => {

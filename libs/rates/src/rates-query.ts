@@ -11,16 +11,22 @@ export interface RatesQuery {
   readonly destination: string
   /** Name the batches behind each day. */
   readonly explain: boolean
+  /** Undefined where the parameter says nothing. */
+  readonly format: 'json' | 'csv' | undefined
 }
 
-/** The texts of the original service, which are part of the contract, and one for what it did not have. */
+/** The texts of the original service, which are part of the contract, and those for what it did not have. */
 export type RatesQueryFault =
-  'Invalid date arguments' | 'Invalid location arguments' | 'Invalid explain argument' | 'Range too long'
+  | 'Invalid date arguments'
+  | 'Invalid location arguments'
+  | 'Invalid explain argument'
+  | 'Range too long'
+  | 'Invalid format argument'
 
 /** A query string as HTTP frameworks hand it over: a repeated parameter is an array. */
 export type QueryParameters = Readonly<Record<string, unknown>>
 
-/** Reads the parameters of `GET /rates`. Dates are checked before places, places before the rest. */
+/** Reads the parameters of `GET /rates`. Dates are checked before places, places before the rest, in this order. */
 export function readRatesQuery(parameters: QueryParameters): RatesQuery | RatesQueryFault {
   const from = parseDay(first(parameters['date_from']))
   const to = parseDay(first(parameters['date_to']))
@@ -31,8 +37,12 @@ export function readRatesQuery(parameters: QueryParameters): RatesQuery | RatesQ
   const explain = EXPLAIN.get(first(parameters['explain']))
   if (explain === undefined) return 'Invalid explain argument'
   if (to - from + 1 > (explain ? MAX_EXPLAINED_DAYS : MAX_RANGE_DAYS)) return 'Range too long'
-  return { from, to, origin, destination, explain }
+  const format = first(parameters['format'])
+  if (!isFormat(format)) return 'Invalid format argument'
+  return { from, to, origin, destination, explain, format: format === '' ? undefined : format }
 }
+
+const isFormat = (text: string): text is 'json' | 'csv' | '' => text === '' || text === 'json' || text === 'csv'
 
 const EXPLAIN: ReadonlyMap<string, boolean> = new Map([
   ['', false],

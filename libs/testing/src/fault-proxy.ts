@@ -15,6 +15,8 @@ export interface FaultProxy {
   /** Cuts all connections and takes no new ones until `up()`. */
   down(): void
   up(): void
+  /** Connections that were not taken. */
+  refused(): number
   close(): Promise<void>
 }
 
@@ -23,10 +25,14 @@ export async function startFaultProxy(databaseUrl: string): Promise<FaultProxy> 
   const target = new URL(databaseUrl)
   const sockets = new Set<Socket>()
   let isDown = false
+  let refused = 0
   let fault: { lost: 'answer' | 'request'; skip: number; done: () => void } | undefined
 
   const server = createServer((client) => {
-    if (isDown) return void client.destroy()
+    if (isDown) {
+      refused++
+      return void client.destroy()
+    }
     const upstream = connect(Number(target.port), target.hostname)
     let answerLost: (() => void) | undefined
     const cut = (): void => {
@@ -77,6 +83,7 @@ export async function startFaultProxy(databaseUrl: string): Promise<FaultProxy> 
       cutAll()
     },
     up: () => void (isDown = false),
+    refused: () => refused,
     async close() {
       cutAll()
       server.close()

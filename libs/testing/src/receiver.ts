@@ -55,6 +55,7 @@ export async function startReceiver(port = 0): Promise<Receiver> {
       for (const response of open) if (!response.headersSent) take(response)
     },
     async close() {
+      if (!server.listening) return
       server.closeAllConnections()
       server.close()
       await once(server, 'close')

@@ -36,6 +36,9 @@ beforeAll(async () => {
 afterAll(() => line.close())
 
 const produce = (url: string, ...args: string[]): Promise<Ran> => runRates({}, 'produce', '--url', url, ...args)
+/** So much of a batch that the program sends five chunks, and waits for more. */
+const beginning = (): Buffer => csv(testBatch(Math.ceil(6.5 * CHUNK)).lines)
+
 const begin = (url: string, ...args: string[]): Running =>
   startRates({}, ['produce', '-', '--url', url, ...args], 'input')
 
@@ -129,8 +132,8 @@ describe('rates produce --url', () => {
     // The deadline is that of the first time.
     const args = ['--batch-id', batch.id, '--deadline', '+10m', '--on-deadline', 'flag']
     const killed = begin(api.url, ...args)
-    killed.child.stdin!.write(csv(batch.lines.slice(0, 9.5 * CHUNK)))
-    // Chunks are cut while rows come; one is held back, which may be the last.
+    killed.child.stdin!.write(csv(batch.lines.slice(0, Math.ceil(9.5 * CHUNK))))
+    // Of nine whole chunks one is held back, which may be the last.
     await storedChunks(batch.id, 8)
     killed.child.kill('SIGKILL')
     await killed.ended
@@ -154,7 +157,8 @@ describe('rates produce --url', () => {
     const times = await sentChunks(batch.id)
     expect(times).toHaveLength(12)
     expect(Math.min(...times)).toBe(1)
-    expect(Math.max(...times)).toBe(2) // what was acknowledged to nobody
+    // Twice is what was acknowledged to nobody, if it was not stored before it came again.
+    expect(times.reduce((sum, each) => sum + each)).toBeLessThanOrEqual(13)
   })
 
   it('waits for its turn where the API takes fewer chunks at once', async () => {
@@ -168,7 +172,7 @@ describe('rates produce --url', () => {
   it('gives up when --timeout is over, and says how to go on', async () => {
     const gone = await startApiProcess(line)
     const { child, ended } = begin(gone.url, '--batch-id', 'gone', '--timeout', '1.5s')
-    child.stdin!.write(csv(testBatch(6 * CHUNK).lines))
+    child.stdin!.write(beginning())
     await storedChunks('gone', 5)
     gone.signal('SIGKILL')
     await gone.exited
@@ -184,7 +188,7 @@ describe('rates produce --url', () => {
 
   it('is cancelled by Ctrl-C half-way', async () => {
     const { child, ended } = begin(api.url, '--batch-id', 'stopped')
-    child.stdin!.write(csv(testBatch(6 * CHUNK).lines)) // the end never comes
+    child.stdin!.write(beginning()) // the end never comes
     await storedChunks('stopped', 5)
     child.kill('SIGINT')
     const { code, out } = await ended
@@ -202,7 +206,7 @@ describe('rates produce --url', () => {
 
   it('stops sending when somebody else ends the batch, and tells how it ended', async () => {
     const { child, ended } = begin(api.url, '--batch-id', 'ended')
-    child.stdin!.write(csv(testBatch(6 * CHUNK).lines))
+    child.stdin!.write(beginning())
     await storedChunks('ended', 5)
     await fetch(`${api.url}/batches/ended/cancel`, { method: 'POST' })
     child.stdin!.write(csv(testBatch(6 * CHUNK).lines)) // there would be more

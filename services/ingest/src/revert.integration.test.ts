@@ -123,6 +123,12 @@ describe('control: revert', () => {
       replied: ['succeeded', 'reverted'],
     })
     await eventually(async () => (await purged(batch.id)).length === 1)
+    // What is told of how it was loaded stays.
+    const { rows: chunks } = await line.pool.query(
+      'select rows, bytes from batch_chunks join batches on no = batch_no where id = $1',
+      [batch.id],
+    )
+    expect(chunks).toEqual([{ rows: 300, bytes: expect.any(Number) }])
     // Asked once more, with the same truth; the batch as it was loaded is not sent again.
     const again = await request(batch.id)
     expect(again.id).not.toBe(id)
@@ -179,7 +185,9 @@ describe('control: revert', () => {
     expect(reply).toMatchObject({ state: 'revert_refused', dryRun: true, error: { code: 'dry_run' } })
     for (const each of [old, successor!]) expect(await visible(line, each)).toBe('all')
     expect((await ledgerOf(loading.id)).state).toBe('open')
-    expect(await cancel(line.pool, loading.id, false, { replies: line.topics.replies, allowed: [], webhooks: null })).toEqual({
+    expect(
+      await cancel(line.pool, loading.id, false, { replies: line.topics.replies, allowed: [], webhooks: null }),
+    ).toEqual({
       kind: 'cancelled',
     })
   })

@@ -48,19 +48,21 @@ export interface Question {
 
 /** Of batches that nothing has happened to: they may still be purged, and a caller that comes sees the newest. */
 const NEWEST = 200
-/** Of those that came since: more are there only while a transaction stays open for very long. */
-const NEWER = 5_000
+/** Of those that came or were hidden since: more are there only while a transaction stays open for very long. */
+const NEWER = 2_000
 /** Another server may lead since the last look, with another clock. */
 const CLOCKS_DIFFER_SECONDS = 5
 
 /**
  * Which batches there is something to know about, and marks of what they are like. Chunks are counted of open batches
- * only. `hidden`: batches of any age that were reverted or replaced, and those that are shown again for that.
+ * only. `hidden`: batches of any age that were reverted or replaced, and those that are shown again for that; by now(),
+ * since an index is not searched for what changes within a statement.
  */
 export const LOOK = `
 with hidden as materialized (
   select no, state, replaces from batches
-  where $1 and hidden_at > coalesce(to_timestamp($6), clock_timestamp()) - make_interval(secs => ${CLOCKS_DIFFER_SECONDS})
+  where $1 and hidden_at > coalesce(to_timestamp($6), now()) - make_interval(secs => ${CLOCKS_DIFFER_SECONDS})
+  order by hidden_at desc limit ${NEWER}
 ), found as (
   select no, true as news from batches where $1 and state = 'open'
   union all (select no, false from batches where $1 order by no desc limit ${NEWEST})

@@ -152,7 +152,7 @@ export class BatchFeed {
     const before = this.#known
     const { batches, mark } = await look(this.#parts.pool, {
       all,
-      names: watchers.flatMap(([{ of }]) => of ?? []),
+      names: [...new Map(watchers.flatMap(([{ of }]) => (of ? [[keyOf(of), of] as const] : []))).values()],
       open: all ? [...before.values()].filter(({ seen }) => seen.open).map(({ seen }) => seen.no) : [],
       since: this.#lowWater.since,
     })

@@ -66,6 +66,6 @@ export function wordConditions(words: readonly string[], filter: ListFilter): [n
   })
   return [
     pageOf(`select b.* from batches b where ${others.sql} order by b.no desc limit ${NEWEST}`, HAS_WORDS),
-    pageOf(`select b.* from batches b where ${HAS_WORDS}`, others.sql),
+    pageOf(`select b.* from batches b where ${HAS_WORDS} offset 0`, others.sql),
   ]
 }

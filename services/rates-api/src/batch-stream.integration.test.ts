@@ -274,6 +274,7 @@ describe('while PostgreSQL is away', () => {
     proxy.down()
     const failed = await fetch(`${away.url}/batches/one`)
     expect(failed.status).toBe(503)
+    await eventually(() => Promise.resolve(proxy.refused() >= 4), { what: 'trying again' })
     proxy.up()
     await eventually(() => endTestBatch(away.pool, one, 'failed').then(() => true))
     expect(await (await asked).json()).toMatchObject({ id: 'one', state: 'failed' })

@@ -86,6 +86,29 @@ describe('GET /rates?explain=true', () => {
     expect(await explain('2021-01-29 2021-01-31')).toEqual(expected)
   })
 
+  it('is CSV, too: a line for each day and batch', async () => {
+    await seedPrices(api.pool, 'csv-1', [price('2021-09-30', 100), price('2021-09-30', 300)])
+    await seedPrices(api.pool, 'csv-2', [price('2021-09-30', 1000), price('2021-09-28', 5)])
+    await api.pool.query(`update batches set source = 'a "b", c' where id = 'csv-2'`)
+    await api.pool.query(
+      `insert into price_packs (batch_no, orig, dest, month, days, n, s, prices)
+       select 888888, o.id, d.id, '2021-09-01', '{26}', '{1}', '{9}', '{9}'
+       from ports o, ports d where o.code = 'CNSHA' and d.code = 'NLRTM'`,
+    )
+    const asked = { date_from: '2021-09-27', date_to: '2021-09-30', orig_code: 'CNSHA', dest_code: 'NLRTM' }
+    const { type, body } = await api.get(`/rates?${new URLSearchParams({ ...asked, explain: 'true', format: 'csv' })}`)
+    expect(type).toBe('text/csv; charset=utf-8')
+    expect((body as string).split('\r\n')).toEqual([
+      'day,count,price,batch_count,batch,source,batch_prices,batch_sum',
+      '2021-09-30,3,466.6666666666667,2,csv-1,,2,400',
+      '2021-09-30,3,466.6666666666667,2,csv-2,"a ""b"", c",1,1000',
+      '2021-09-29,,,0,,,,',
+      '2021-09-28,1,,1,csv-2,"a ""b"", c",1,5',
+      '2021-09-27,1,,1,,,1,9',
+      '',
+    ])
+  })
+
   it('says nothing of a batch that is hidden', async () => {
     await seedPrices(api.pool, 'h1', [price('2021-03-01', 1), price('2021-03-01', 2), price('2021-03-01', 3)])
     const hidden = await seedPrices(api.pool, 'h2', [price('2021-03-01', 4)], true)

@@ -1,34 +1,37 @@
-import { existsSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import { PageFiles } from './page-files.ts'
 import { Problem } from './problem.ts'
 
-/** Nothing comes from anywhere else, nobody frames it, and no form of it goes anywhere. */
-const POLICY =
-  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'self'; " +
-  "form-action 'none'; frame-ancestors 'none'"
+/** Nothing comes from anywhere else, nobody frames it, no form of it goes anywhere, and no text becomes a script. */
+const POLICY = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "img-src 'self' data:",
+  "connect-src 'self'",
+  "base-uri 'self'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+  "require-trusted-types-for 'script'",
+  "trusted-types 'none'",
+].join('; ')
 
 /** Routes that answer programs, and show the page to browsers. */
 const SHARED = new Set(['/', '/batches', '/batches/:id'])
 /** Routes of the page alone. */
 const OWN = ['/upload', '/explore']
 
-/** The names hold the hash of the content: see libs/page/build.mjs. */
-const ASSET = /^app-[A-Z0-9]{8}\.(js|css)$/
-const TYPES: Record<string, string> = { js: 'text/javascript; charset=utf-8', css: 'text/css; charset=utf-8' }
-
 /**
  * Serves the page of libs/page, as its build made it: to browsers at addresses that answer programs with JSON, too.
  * Links and assets are relative, so that it works below any prefix.
  */
 export function servePage(fastify: FastifyInstance): void {
-  const dist = join(dirname(createRequire(import.meta.url).resolve('@rates/page/package.json')), 'dist')
-  let shell: string | undefined
+  const files = new PageFiles(join(dirname(createRequire(import.meta.url).resolve('@rates/page/package.json')), 'dist'))
   const send = (reply: FastifyReply, route: string): FastifyReply => {
-    const file = join(dist, 'index.html')
-    if (shell === undefined && !existsSync(file)) throw new Problem(503, 'The page is not built: npm run build.')
-    shell ??= readFileSync(file, 'utf8')
+    const shell = files.shell()
+    if (shell === undefined) throw new Problem(503, 'The page is not built: npm run build.')
     return reply
       .headers({
         'content-type': 'text/html; charset=utf-8',
@@ -41,7 +44,7 @@ export function servePage(fastify: FastifyInstance): void {
   }
   fastify.addHook('onRequest', (request, reply, done) => {
     const route = request.routeOptions.url
-    if (request.method !== 'GET' || route === undefined || !SHARED.has(route)) return done()
+    if (!isRead(request) || route === undefined || !SHARED.has(route)) return done()
     void reply.header('vary', 'accept')
     if (!isFromBrowser(request)) return done()
     try {
@@ -52,18 +55,21 @@ export function servePage(fastify: FastifyInstance): void {
   })
   for (const route of OWN) fastify.get(route, (_, reply) => send(reply, route))
   fastify.get<{ Params: { file: string } }>('/page/:file', (request, reply) => {
-    const { file } = request.params
-    const path = join(dist, file)
-    if (!ASSET.test(file) || !existsSync(path)) throw new Problem(404, 'There is no such file.')
+    const file = files.asset(request.params.file, request.headers['accept-encoding'])
+    if (file === undefined) throw new Problem(404, 'There is no such file.')
     return reply
       .headers({
-        'content-type': TYPES[file.split('.').at(-1)!],
+        'content-type': file.type,
+        ...(file.encoding !== undefined && { 'content-encoding': file.encoding }),
+        vary: 'accept-encoding',
         'cache-control': 'public, max-age=31536000, immutable',
         'x-content-type-options': 'nosniff',
       })
-      .send(readFileSync(path))
+      .send(file.content)
   })
 }
+
+const isRead = ({ method }: FastifyRequest): boolean => method === 'GET' || method === 'HEAD'
 
 /** Browsers name text/html when a person goes to an address; `?format=json` shows them what programs see. */
 const isFromBrowser = ({ headers, query }: FastifyRequest): boolean =>

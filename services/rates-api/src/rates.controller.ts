@@ -1,12 +1,17 @@
-import { Controller, Query } from '@nestjs/common'
+import { Controller, Headers, Query, Res } from '@nestjs/common'
 import { type DailyRate } from '@rates/core/daily-rates'
 import { readRatesQuery, type QueryParameters } from '@rates/core/rates-query'
+import { type FastifyReply } from 'fastify'
 import { z } from 'zod'
+import { preferred } from './accept.ts'
 import { type ExplainedRate } from './explained-rates.ts'
 import { Problem } from './problem.ts'
+import { ratesCsv } from './rates-csv.ts'
 import { Rates } from './rates.ts'
 import { Route } from './route.ts'
 import { problemSchema, ratesSchema } from './schemas.ts'
+
+const FORMATS = { json: 'application/json', csv: 'text/csv' } as const
 
 const day = (which: string, example: string): z.ZodType =>
   z.string().meta({ description: `The ${which} day, as YYYY-MM-DD.`, examples: [example] })
@@ -55,20 +60,37 @@ export class RatesController {
         .enum(['true', 'false'])
         .default('false')
         .meta({ description: '`true`: name the batches behind each day; for 366 days at most.' }),
+      format: z
+        .enum(['json', 'csv'])
+        .optional()
+        .meta({ description: 'Instead of the `Accept` header; JSON unless that names `text/csv`.' }),
     }),
     answers: {
-      200: { description: 'The rates.', schema: ratesSchema },
+      200: {
+        description:
+          'The rates. As CSV a line for each day, with `explain=true` one for each day and batch; empty fields for null.',
+        schema: ratesSchema,
+        contentTypes: [FORMATS.csv],
+      },
       400: {
         description:
-          '`Invalid date arguments`, `Invalid location arguments`, `Invalid explain argument` or (over 3 660 days) ' +
-          '`Range too long`.',
+          '`Invalid date arguments`, `Invalid location arguments`, `Invalid explain argument`, (over 3 660 days) ' +
+          '`Range too long` or `Invalid format argument`.',
         schema: problemSchema,
       },
     },
   })
-  async rates(@Query() query: QueryParameters): Promise<{ rates: (DailyRate | ExplainedRate)[] }> {
+  async rates(
+    @Query() query: QueryParameters,
+    @Headers('accept') accept: string | undefined,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<{ rates: (DailyRate | ExplainedRate)[] } | string> {
     const asked = readRatesQuery(query)
     if (typeof asked === 'string') throw new Problem(400, asked)
-    return { rates: await this.#rates.read(asked) }
+    const rates = await this.#rates.read(asked)
+    void reply.header('vary', 'accept')
+    if ((asked.format ?? preferred(accept, FORMATS)) === 'json') return { rates }
+    void reply.header('content-type', 'text/csv; charset=utf-8')
+    return ratesCsv(rates, asked.explain)
   }
 }

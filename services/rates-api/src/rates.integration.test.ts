@@ -228,6 +228,51 @@ describe('GET /rates', () => {
   })
 })
 
+describe('GET /rates as CSV', () => {
+  const csv = (change: Record<string, string>, accept?: string): ReturnType<TestApp['get']> =>
+    api.get(`/rates?${new URLSearchParams({ ...parameters, ...change })}`, accept === undefined ? {} : { accept })
+
+  it('is a line for each day, with nothing for null', async () => {
+    const { status, type, body } = await csv({ format: 'csv' })
+    expect({ status, type, body }).toEqual({
+      status: 200,
+      type: 'text/csv; charset=utf-8',
+      body: 'day,count,price\r\n2021-01-31,3,1154.3333333333333\r\n2021-01-30,,\r\n2021-01-29,2,\r\n',
+    })
+    expect((await csv({ format: 'csv', date_to: '2021-01-28' })).body).toBe('day,count,price\r\n')
+  })
+
+  it.each([
+    [undefined, 'json'],
+    ['*/*', 'json'],
+    ['text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8', 'json'],
+    ['application/json, text/csv', 'json'],
+    ['text/csv', 'csv'],
+    ['Text/CSV;q=0.9, */*;q=0.1', 'csv'],
+    ['text/csvx', 'json'],
+  ])('for Accept: %s it is %s', async (accept, expected) => {
+    const { status, type } = await csv({}, accept)
+    expect([status, type]).toEqual([200, expect.stringContaining(expected)])
+  })
+
+  it('goes by the parameter rather than by the header', async () => {
+    expect((await csv({ format: 'json' }, 'text/csv')).type).toContain('application/json')
+    expect((await csv({ format: 'csv' }, 'application/json')).type).toContain('text/csv')
+  })
+
+  it('is refused as JSON is, and other formats are, last of all', async () => {
+    const refused = async (change: Record<string, string>, accept?: string): Promise<unknown> => {
+      const { status, type, body } = await csv(change, accept)
+      expect([status, type]).toEqual([400, expect.stringContaining('application/problem+json')])
+      return (body as { detail: string }).detail
+    }
+    expect(await refused({ date_to: 'x' }, 'text/csv')).toBe('Invalid date arguments')
+    expect(await refused({ format: 'xml' })).toBe('Invalid format argument')
+    expect(await refused({ format: 'xml', date_from: '2001-01-01' })).toBe('Range too long')
+    expect(await refused({ format: 'CSV', explain: 'x' })).toBe('Invalid explain argument')
+  })
+})
+
 describe('a read that goes wrong', () => {
   it('is a fault of ours where a pack is damaged, and the next one is answered', async () => {
     await seedCatalog(api.pool, [], ['DDDDD:empty'])

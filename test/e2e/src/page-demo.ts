@@ -1,18 +1,19 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type BatchHeaders } from '@rates/core/wire'
 import { cancelBatch } from '@rates/service/produce-batch'
-import { chunkRecords, csv, randomLines, TEST_PORTS } from '@rates/testing/batches'
+import { chunkRecords, randomLines } from '@rates/testing/batches'
 import { eventually } from '@rates/testing/eventually'
 import { type Line } from '@rates/testing/line'
 
-/** A morning of a platform that is used, for pictures and for those who work on the page. */
+/** A morning of a platform that is used: for the pictures of the page, and for those who work on it. */
 
-interface Sent {
+interface Ended {
   id: string
   source: string
   rows: number
-  /** Ago, when it was opened. */
+  /** Since it ended. */
   minutes: number
-  /** Lines instead of good ones, at every so many. */
+  /** Lines that are among the good ones, six times each. */
   bad?: readonly string[]
   headers?: Partial<BatchHeaders>
 }
@@ -27,7 +28,7 @@ const BAD_LINES = [
   'INNSA,NLRTX,2026-11-09,"1,420"',
 ]
 
-const ENDED: readonly Sent[] = [
+const ENDED: readonly Ended[] = [
   { id: 'nordic-lines-2026-11-20', source: 'nordic-lines', rows: 48_300, minutes: 190 },
   { id: 'acme-freight-2026-11-20', source: 'acme-freight', rows: 212_000, minutes: 161 },
   { id: 'spot-0611', source: 'spot-feed', rows: 260, minutes: 124 },
@@ -35,55 +36,41 @@ const ENDED: readonly Sent[] = [
   { id: 'pacific-rates-a', source: 'pacific-rates', rows: 31_750, minutes: 71, headers: { dryRun: true } },
   { id: 'pacific-rates-a', source: 'pacific-rates', rows: 31_750, minutes: 64 },
   { id: 'spot-0758', source: 'spot-feed', rows: 310, minutes: 42, bad: BAD_LINES.slice(0, 2) },
-  { id: 'late-lines-2026-11-21', source: 'late-lines', rows: 1_200, minutes: 33, headers: { deadline: '2026-11-21T06:00:00Z' } },
-  { id: 'harbour-data-w47-2', source: 'harbour-data', rows: 9_400, minutes: 21, headers: { replaces: 'spot-0611' } },
+  { id: 'nightly-7', source: 'late-lines', rows: 1_200, minutes: 33, headers: { deadline: '2026-11-21T06:00:00Z' } },
+  { id: 'spot-0611-corrected', source: 'spot-feed', rows: 255, minutes: 21, headers: { replaces: 'spot-0611' } },
   { id: 'spot-0841', source: 'spot-feed', rows: 287, minutes: 9 },
   { id: 'spot-0846', source: 'spot-feed', rows: 302, minutes: 4 },
 ]
 
-const LOADING = [
-  { id: 'acme-freight-2026-11-21', source: 'acme-freight', chunks: 90, sent: 48, rows: 9_000, deadlineMinutes: 12 },
-  { id: 'nordic-lines-2026-11-21', source: 'nordic-lines', chunks: 60, sent: 9, rows: 3_000, deadlineMinutes: 0.4 },
-  { id: 'pacific-rates-b', source: 'pacific-rates', chunks: 40, sent: 31, rows: 2_500, deadlineMinutes: undefined },
-] as const
-
-/** Batches that ended in the last hours, one of each kind; sources differ, so nothing replaces what it must not. */
+/** Batches that ended in the last hours, in each way there is. */
 export async function endedBatches(line: Line): Promise<void> {
-  for (const [i, sent] of ENDED.entries()) await endOne(line, sent, i)
-  await fetchless(line)
-}
-
-async function endOne(line: Line, { id, source, rows, minutes, bad = [], headers = {} }: Sent, seed: number) {
-  const lines = randomLines(rows, { seed: seed + 1, month: '2026-11', sorted: true })
-  const every = Math.floor(rows / (bad.length * 6 + 1))
-  if (bad.length > 0) for (let n = 0; n < bad.length * 6; n++) lines[(n + 1) * every] = bad[(n * n + n) % bad.length]!
-  const { replaces, ...rest } = headers
-  const batch = { batchId: id, source, correlationId: `${source}/${id}`, ...rest }
-  void replaces
-  const chunks = Math.ceil(rows / 20_000)
-  await line.send(await chunkRecords(line.topics.batches, batch, lines, { chunks }))
-  await moveBack(line, id, rest.dryRun ?? false, minutes)
-}
-
-/** One that its sender cancelled. */
-async function fetchless(line: Line): Promise<void> {
-  const batch = { batchId: 'acme-freight-test', source: 'acme-freight' }
+  for (const [i, batch] of ENDED.entries()) {
+    const { id, source, rows, headers } = batch
+    const sent = { batchId: id, source, correlationId: `${source}/2026-11-21/${i}`, ...headers }
+    const chunks = Math.ceil(rows / 20_000)
+    await line.send(await chunkRecords(line.topics.batches, sent, linesOf(batch, i), { chunks }))
+    await moveBack(line, id, headers?.dryRun ?? false, batch.minutes)
+  }
+  const cancelled = { batchId: 'acme-freight-test', source: 'acme-freight' }
   const lines = randomLines(400, { seed: 99, month: '2026-11', sorted: true })
-  const [first] = await chunkRecords(line.topics.batches, batch, lines, { chunks: 2 })
-  await line.send([first!])
-  await cancelBatch(line.producer, line.topics, batch)
-  await moveBack(line, batch.batchId, false, 55)
+  await line.send((await chunkRecords(line.topics.batches, cancelled, lines, { chunks: 2 })).slice(0, 1))
+  await cancelBatch(line.producer, line.topics, cancelled)
+  await moveBack(line, cancelled.batchId, false, 55)
+}
+
+function linesOf({ rows, bad = [] }: Ended, seed: number): string[] {
+  const lines = randomLines(rows, { seed: seed + 1, month: '2026-11', sorted: true })
+  const all = Array.from({ length: 6 }, (_, i) => bad.slice(0, bad.length - (i % 3))).flat()
+  all.forEach((line, i) => (lines[Math.floor(((i + 0.7) * rows) / all.length)] = line))
+  return lines
 }
 
 /** Waits for its end and makes it one of some time ago. */
 async function moveBack({ pool }: Line, id: string, dryRun: boolean, minutes: number): Promise<void> {
-  const { no } = await eventually(
+  const no = await eventually(
     async () => {
-      const found = await pool.query<{ no: string }>(
-        `select no from batches where id = $1 and dry_run = $2 and state <> 'open'`,
-        [id, dryRun],
-      )
-      return found.rows[0]
+      const ended = `select no from batches where id = $1 and dry_run = $2 and state <> 'open'`
+      return (await pool.query<{ no: bigint }>(ended, [id, dryRun])).rows[0]?.no
     },
     { within: 60_000, what: `the end of ${id}` },
   )
@@ -99,34 +86,35 @@ async function moveBack({ pool }: Line, id: string, dryRun: boolean, minutes: nu
   )
 }
 
+const LOADING = [
+  { id: 'acme-freight-2026-11-21', source: 'acme-freight', chunks: 200, sent: 95, rows: 7_000, minutes: 12 },
+  { id: 'nordic-lines-2026-11-21', source: 'nordic-lines', chunks: 160, sent: 9, rows: 3_000, minutes: 0.5 },
+  { id: 'pacific-rates-b', source: 'pacific-rates', chunks: 120, sent: 88, rows: 2_500, minutes: undefined },
+] as const
+
 /** Batches that go on loading until the line is closed, as their senders send them. */
 export async function loadingBatches(line: Line): Promise<void> {
-  let stopped = false
-  const going = await Promise.all(LOADING.map((each) => startLoading(line, each, () => stopped)))
+  const stopped = new AbortController()
+  const senders: Promise<void>[] = []
   line.defer(async () => {
-    stopped = true
-    await Promise.all(going)
+    stopped.abort()
+    await Promise.all(senders)
   })
-}
-
-async function startLoading(line: Line, batch: (typeof LOADING)[number], stopped: () => boolean): Promise<Promise<void>> {
-  const { id, source, chunks, sent, rows, deadlineMinutes } = batch
-  const lines = randomLines(rows * chunks, { seed: id.length, month: '2026-12', sorted: true })
-  const deadline =
-    deadlineMinutes === undefined ? undefined : new Date(Date.now() + deadlineMinutes * 60_000).toISOString()
-  const headers = { batchId: id, source, deadline, onDeadline: 'flag' as const }
-  const records = await chunkRecords(line.topics.bulk, headers, lines, { chunks })
-  const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 700))
-  await line.send(records.slice(0, sent))
-  const rest = async (): Promise<void> => {
-    for (const record of records.slice(sent, -1)) {
-      if (stopped()) return
-      await pause()
-      await line.send([record])
-    }
+  for (const { id, source, chunks, sent, rows, minutes } of LOADING) {
+    const deadline = minutes === undefined ? undefined : new Date(Date.now() + minutes * 60_000).toISOString()
+    const headers = { batchId: id, source, deadline, onDeadline: 'flag' as const }
+    const lines = randomLines(rows * chunks, { seed: id.length, month: '2026-12', sorted: true })
+    const records = await chunkRecords(line.topics.bulk, headers, lines, { chunks })
+    await line.send(records.slice(0, sent))
+    const rest = records.slice(sent)
+    senders.push(
+      (async () => {
+        for (const record of rest) {
+          if (stopped.signal.aborted) return
+          await line.send([record])
+          await sleep(800)
+        }
+      })(),
+    )
   }
-  return Promise.resolve().then(() => [rest()]).then(([going]) => ({ going })) as never
 }
-
-export const somePorts = TEST_PORTS
-export const smallFile = (rows: number): Buffer => csv(randomLines(rows, { seed: 5, month: '2026-10', sorted: true }))

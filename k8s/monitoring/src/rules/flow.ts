@@ -46,6 +46,10 @@ export const flow: RuleGroup = {
       expr: `time() - (max by (namespace) (${leader('rates_outbox_oldest_timestamp_seconds')}) > 0)`,
     },
     {
+      record: 'rates:webhooks_oldest_age:seconds',
+      expr: `time() - (max by (namespace) (${leader('rates_webhooks_oldest_timestamp_seconds')}) > 0)`,
+    },
+    {
       // A worker that has lost the lease of maintenance goes on to export what it counted last.
       record: 'rates:hidden_batches:count',
       expr: promql`

@@ -54,6 +54,16 @@ export const tickets: RuleGroup = {
       description:
         'A worker that was told to stop took more than 20 s. After DRAIN_SECONDS it is cut off, and another one does again what it had in hand: nothing is lost, but rollouts are slow.',
     }),
+    ticket('RatesWebhooksFailing', {
+      // Once the last one was given up nothing waits any more, and yet nobody was told.
+      expr: promql`
+        rates:webhooks_oldest_age:seconds > 900
+        or sum by (namespace) (increase(rates_webhooks_total{outcome="given_up"}[1d])) > 0`,
+      for: '5m',
+      summary: 'Webhooks are not taken.',
+      description:
+        'A batch failed more than 15 minutes ago, and whoever takes webhooks does not know; or within a day a webhook was given up.',
+    }),
     ticket('RatesStagingLeak', {
       expr: 'rates:hidden_batches:count > 200',
       for: '30m',

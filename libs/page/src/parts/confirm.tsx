@@ -55,7 +55,13 @@ export function Confirm({ title, action, danger = false, children, act, onClose 
       {children}
       {refusal !== undefined && <Refusal>{refusal}</Refusal>}
       <p class="buttons">
-        <button ref={confirm} type="button" class={danger ? 'main danger' : 'main'} disabled={acting} onClick={() => void go()}>
+        <button
+          ref={confirm}
+          type="button"
+          class={danger ? 'main danger' : 'main'}
+          disabled={acting}
+          onClick={() => void go()}
+        >
           {acting ? 'Asking the service…' : action}
         </button>
         <button type="button" disabled={acting} onClick={onClose}>

@@ -10,40 +10,57 @@ interface Props {
 
 /** What may be said of the batch besides its prices. */
 export function BatchFields({ fields, disabled, onChange }: Props): JSX.Element {
-  const faults = faultsOf(fields)
   const time = fields.deadline === '' ? null : toUtc(fields.deadline)
-  const field = (
-    name: keyof Fields,
-    label: string,
-    hint: string,
-    type: 'text' | 'datetime-local' = 'text',
-  ): JSX.Element => (
-    <div class="field">
-      <label for={`batch-${name}`}>{label}</label>
-      <input
-        id={`batch-${name}`}
-        type={type}
-        value={fields[name]}
-        maxLength={name === 'source' ? 200 : 128}
-        autocomplete="off"
-        autocapitalize="off"
-        spellcheck={false}
-        aria-invalid={faults[name] !== undefined}
-        aria-describedby={`batch-${name}-hint`}
-        onInput={({ currentTarget: { value } }) => onChange({ [name]: value })}
-      />
-      <p id={`batch-${name}-hint`} class={faults[name] === undefined ? 'hint' : 'hint alarm'}>
-        {faults[name] ?? hint}
-      </p>
-    </div>
-  )
+  const shared = { fields, onChange }
   return (
     <fieldset class="about" disabled={disabled}>
       <legend>About the batch (optional)</legend>
-      {field('source', 'Source', 'Who sends it.')}
-      {field('id', 'Batch id', 'Without it, one is made up.')}
-      {field('deadline', 'Deadline', time === null ? 'When it must be visible.' : utc(time), 'datetime-local')}
-      {field('replaces', 'Replaces', 'The id of the batch that it takes the place of.')}
+      <Field {...shared} name="source" label="Source" hint="Who sends it." />
+      <Field {...shared} name="id" label="Batch id" hint="Without it, one is made up." />
+      <Field
+        {...shared}
+        name="deadline"
+        label="Deadline"
+        hint={time === null ? 'When it must be visible, by your clock.' : utc(time)}
+      />
+      <Field {...shared} name="replaces" label="Replaces" hint="The id of the batch whose place it takes." />
     </fieldset>
+  )
+}
+
+interface FieldProps extends Omit<Props, 'disabled'> {
+  name: keyof Fields
+  label: string
+  hint: string
+}
+
+function Field({ fields, onChange, name, label, hint }: FieldProps): JSX.Element {
+  const id = `batch-${name}`
+  const fault = faultsOf(fields)[name]
+  const shared = {
+    id,
+    value: fields[name],
+    'aria-invalid': fault !== undefined,
+    'aria-describedby': `${id}-hint`,
+    onInput: ({ currentTarget: { value } }: { currentTarget: HTMLInputElement }) => onChange({ [name]: value }),
+  }
+  return (
+    <div class="field">
+      <label for={id}>{label}</label>
+      {name === 'deadline' ? (
+        <input type="datetime-local" {...shared} />
+      ) : (
+        <input
+          {...shared}
+          maxLength={name === 'source' ? 200 : 128}
+          autocomplete="off"
+          autocapitalize="off"
+          spellcheck={false}
+        />
+      )}
+      <p id={`${id}-hint`} class={fault === undefined ? 'hint' : 'hint alarm'}>
+        {fault ?? hint}
+      </p>
+    </div>
   )
 }

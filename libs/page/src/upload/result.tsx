@@ -55,7 +55,7 @@ export function Result({ work, invalid }: Props): JSX.Element {
         )}
         {step === 'load' && good && (
           <button type="button" onClick={clear}>
-            Upload another file
+            Done
           </button>
         )}
       </p>

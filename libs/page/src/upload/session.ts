@@ -3,7 +3,16 @@ import { follow, oneBatch } from '../live.ts'
 import { faultOf, STOPPED, UNREADABLE } from './faults.ts'
 import { newId, NO_FIELDS, parametersOf, type Fields } from './fields.ts'
 import { HEAD_BYTES, kindOf } from './file-kind.ts'
-import { isBusy, NOTHING, uploadReducer, type Step, type UploadEvent, type UploadState } from './machine.ts'
+import {
+  isBusy,
+  NOTHING,
+  uploadReducer,
+  type ChosenFile,
+  type Fault,
+  type Step,
+  type UploadEvent,
+  type UploadState,
+} from './machine.ts'
 import { send } from './send.ts'
 
 // The upload that goes on. It belongs to the page and not to a view: whoever looks at another place meanwhile finds it
@@ -36,21 +45,24 @@ export function setFields(changed: Partial<Fields>): void {
 
 /** What was dropped or chosen. It is checked at once. */
 export async function choose(files: readonly File[]): Promise<void> {
-  if (isBusy(state.work)) return apply({ type: 'refused', why: 'A file is being sent: one at a time.' })
   if (files.length === 0) return
-  if (files.length > 1) {
-    return apply({
-      type: 'refused',
-      why: `These are ${files.length} files: each is a batch of its own, so one at a time.`,
-    })
-  }
-  const [chosen] = files as [File]
-  const head = await headOf(chosen)
-  if (head === undefined) return apply({ type: 'refused', why: `${chosen.name} cannot be read. Is it a folder?` })
-  const kind = kindOf(chosen.name, head)
-  if (typeof kind === 'string') return apply({ type: 'refused', why: kind })
-  file = chosen
-  await begin('check', { name: chosen.name, bytes: chosen.size, kind })
+  const chosen = await describe(files)
+  if (typeof chosen === 'string') return apply({ type: 'refused', why: chosen })
+  if (state.work.at === 'ended' && state.work.step === 'load') clear()
+  file = files[0]
+  await begin('check', chosen)
+}
+
+/** A file as it is sent, or why it is not. */
+async function describe([first, ...others]: readonly File[]): Promise<ChosenFile | string> {
+  const { name, size } = first!
+  if (others.length > 0) return `These are ${others.length + 1} files. Each is a batch of its own: one at a time.`
+  const head = await headOf(first!)
+  if (head === undefined) return `${name} cannot be read. Is it a folder?`
+  const kind = kindOf(name, head)
+  if (typeof kind === 'string') return kind
+  // Last, for another one may have begun while this one was read.
+  return isBusy(state.work) ? 'A file is being sent: one at a time.' : { name, bytes: size, kind }
 }
 
 /** Sends the file that was chosen, to be checked or to be loaded. */
@@ -86,12 +98,12 @@ export async function stop(): Promise<void> {
   }
 }
 
+/** Makes room for another upload; who sends it is the same as a rule. */
 export function clear(): void {
-  apply({ type: 'cleared' })
-  if (state.work.at !== 'empty') return
-  file = undefined
+  if (isBusy(state.work)) return
   fields = { ...NO_FIELDS, source: fields.source }
-  publish()
+  file = undefined
+  apply({ type: 'cleared' })
 }
 
 function apply(event: UploadEvent): void {
@@ -134,7 +146,7 @@ async function refuseTaken(id: string, signal: AbortSignal): Promise<void> {
   throw new ApiProblem(409, '', { batch: `/batches/${id}` })
 }
 
-async function faultOfSending(error: unknown, step: Step) {
+async function faultOfSending(error: unknown, step: Step): Promise<Fault> {
   const lost = error instanceof ApiProblem && error.status === 0
   return lost && file && (await headOf(file)) === undefined ? UNREADABLE : faultOf(error, step)
 }

@@ -3,13 +3,14 @@ import { BATCH_ID } from '@rates/core/wire'
 import { type JSX } from 'preact'
 import { useEffect, useState } from 'preact/hooks'
 import { isOpen } from '../batch-store.ts'
-import { doneIn, rowsText, slackOf, STATE_NAMES } from '../batch-words.ts'
-import { percent, plural, rate } from '../format.ts'
+import { doneIn, rowsText, slackOf, STATE_NAMES, tookSeconds } from '../batch-words.ts'
+import { duration, percent, plural, rate } from '../format.ts'
 import { oneBatch } from '../live.ts'
 import { CopyButton } from '../parts/copy-button.tsx'
 import { Stale } from '../parts/notes.tsx'
 import { ProgressBar } from '../parts/progress-bar.tsx'
 import { StateMark } from '../parts/state-mark.tsx'
+import { Ago } from '../parts/time.tsx'
 import { batchPath } from '../routes.ts'
 import { useFollow } from '../use-follow.ts'
 import { useNow } from '../use-now.ts'
@@ -38,14 +39,15 @@ export function BatchView({ id, dryRun }: { id: string; dryRun: boolean }): JSX.
 }
 
 function LiveBatch({ id, dryRun }: { id: string; dryRun: boolean }): JSX.Element {
-  const [batch, setBatch] = useState<Batch>()
+  const [told, setTold] = useState<Batch>()
   const [asked, setAsked] = useState(false)
-  const unseen = useDelay(asked && batch === undefined, UNSEEN_MILLISECONDS)
   const connected = useFollow(oneBatch(id, dryRun), {
     onConnect: () => setAsked(true),
-    onBatches: (batches) => setBatch(batches.at(-1)),
+    onBatches: (batches) => setTold(batches.at(-1)),
   })
-  const relatives = useRelatives(id, dryRun, batch?.state)
+  const relatives = useRelatives(id, dryRun, told?.state)
+  const batch = told ?? relatives.listed ?? undefined
+  const unseen = useDelay(asked && told === undefined && relatives.listed === null, UNSEEN_MILLISECONDS)
   const now = useNow()
   useEffect(() => {
     if (batch !== undefined) document.title = `${titleMark(batch)} ${id} – Rates`
@@ -53,11 +55,12 @@ function LiveBatch({ id, dryRun }: { id: string; dryRun: boolean }): JSX.Element
   return (
     <>
       <Stale connected={connected} />
-      <Title id={id} dryRun={dryRun} batch={batch} onChanged={setBatch} />
+      <Title id={id} dryRun={dryRun} batch={batch} onChanged={setTold} />
       {batch === undefined ? (
         <Unseen unseen={unseen} relatives={relatives} />
       ) : (
         <>
+          <Summary batch={batch} now={now} />
           {isOpen(batch) && <Going batch={batch} now={now} />}
           {batch.error !== null && <Failure batch={batch} />}
           <PhaseBar phases={batch.phases} />
@@ -71,6 +74,24 @@ function LiveBatch({ id, dryRun }: { id: string; dryRun: boolean }): JSX.Element
         </>
       )}
     </>
+  )
+}
+
+/** What people ask first. */
+function Summary({ batch, now }: { batch: Batch; now: number }): JSX.Element {
+  const { source, createdAt, finishedAt } = batch
+  return (
+    <p class="facts summary">
+      {source !== null && <span>{source}</span>}
+      <span>
+        opened <Ago at={createdAt} now={now} />
+      </span>
+      {finishedAt !== null && (
+        <span>
+          {rowsText(batch)} in {duration(tookSeconds(batch, now))}
+        </span>
+      )}
+    </p>
   )
 }
 

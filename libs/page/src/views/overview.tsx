@@ -2,7 +2,7 @@ import { type Batch } from '@rates/core/batch'
 import { type ComponentChildren, type JSX } from 'preact'
 import { inState, keyOf, lastEnded, mostUrgent } from '../batch-store.ts'
 import { doneIn, rowsText, slackOf, tookSeconds } from '../batch-words.ts'
-import { count, duration, percent, plural, rate } from '../format.ts'
+import { duration, percent, plural, rate } from '../format.ts'
 import { Stale } from '../parts/notes.tsx'
 import { ProgressBar } from '../parts/progress-bar.tsx'
 import { Ago } from '../parts/time.tsx'
@@ -34,7 +34,12 @@ export function OverviewView(): JSX.Element {
       <Stale connected={connected} />
       <h1 class="aside">Overview</h1>
       <Pulse loading={loading} ready={ready} now={now} />
-      <Section title="Loading now" all="batches?state=pending,in_progress" none="Nothing is being loaded." ready={ready}>
+      <Section
+        title="Loading now"
+        all="batches?state=pending,in_progress"
+        none="Nothing is being loaded."
+        ready={ready}
+      >
         {loading.slice(0, MOST_LOADING).map((batch) => (
           <Loading key={keyOf(batch)} batch={batch} now={now} />
         ))}
@@ -88,8 +93,16 @@ function Section({ title, all, none, ready, children }: SectionProps): JSX.Eleme
   )
 }
 
-/** @param corner what matters most of it */
-function Card({ batch, corner, children }: { batch: Batch; corner: ComponentChildren; children: ComponentChildren }) {
+interface CardProps {
+  batch: Batch
+  /** Beside its name. */
+  aside?: JSX.Element
+  /** What matters most of it. */
+  corner: ComponentChildren
+  children?: ComponentChildren
+}
+
+function Card({ batch, aside, corner, children }: CardProps): JSX.Element {
   return (
     <li>
       <a class={`card ${batch.state}`} href={batchPath(batch)}>
@@ -97,6 +110,7 @@ function Card({ batch, corner, children }: { batch: Batch; corner: ComponentChil
           <strong class="id">{batch.id}</strong>
           {batch.dryRun && <span class="tag">dry run</span>}
           {batch.source !== null && <span class="soft source">{batch.source}</span>}
+          {aside}
           <span class="corner">{corner}</span>
         </span>
         {children}
@@ -140,13 +154,12 @@ function Failed({ batch, now }: { batch: Batch; now: number }): JSX.Element {
 function Published({ batch, now }: { batch: Batch; now: number }): JSX.Element {
   const { rows, finishedAt } = batch
   const slack = slackOf(batch)
-  return (
-    <Card batch={batch} corner={finishedAt !== null && <Ago at={finishedAt} now={now} />}>
-      <span class="facts">
-        <span>{count(rows.accepted)} rows</span>
-        <span>in {duration(tookSeconds(batch, now))}</span>
-        {slack !== null && <span class={slack.late ? 'alarm' : ''}>{slack.text}</span>}
-      </span>
-    </Card>
+  const facts = (
+    <span class="facts">
+      <span>{plural(rows.accepted, 'row')}</span>
+      <span>{duration(tookSeconds(batch, now))}</span>
+      {slack !== null && <span class={slack.late ? 'alarm' : ''}>{slack.text}</span>}
+    </span>
   )
+  return <Card batch={batch} aside={facts} corner={finishedAt !== null && <Ago at={finishedAt} now={now} />} />
 }

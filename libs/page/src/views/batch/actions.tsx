@@ -56,8 +56,8 @@ function Consequence({ action, batch }: { action: Action; batch: Batch }): JSX.E
       return (
         <p>
           Its {plural(batch.rows.accepted, 'price')} disappear from all rates in one instant
-          {batch.replaces === null ? '' : `, and those of ${batch.replaces}, which it replaced, are visible again`}. This
-          cannot be undone; the same file can be sent as a new batch.
+          {batch.replaces === null ? '' : `, and those of ${batch.replaces}, which it replaced, are visible again`}.
+          This cannot be undone; the same file can be sent as a new batch.
         </p>
       )
     case 'cancel':

@@ -1,4 +1,4 @@
-import { FIELDS } from '@rates/core/rejection'
+import { FIELDS, type Rule } from '@rates/core/rejection'
 
 /** A bad row as GET /batches/:id/errors has it. */
 export interface BadRow {
@@ -7,7 +7,7 @@ export interface BadRow {
   rowInChunk: number
   field: string | null
   value: string
-  rule: string
+  rule: Rule
   text: string
 }
 
@@ -17,8 +17,8 @@ export interface BadRows {
 }
 
 /** How many break which rule, the most first. */
-export function countRules(rows: readonly BadRow[]): [rule: string, count: number][] {
-  const counts = new Map<string, number>()
+export function countRules(rows: readonly BadRow[]): [rule: Rule, count: number][] {
+  const counts = new Map<Rule, number>()
   for (const { rule } of rows) counts.set(rule, (counts.get(rule) ?? 0) + 1)
   return [...counts].sort(([a, n], [b, m]) => m - n || (a < b ? -1 : 1))
 }
@@ -29,7 +29,8 @@ export function filterRows(rows: readonly BadRow[], rules: ReadonlySet<string>, 
   return rows.filter(
     ({ row, field, value, rule, text: line }) =>
       (rules.size === 0 || rules.has(rule)) &&
-      (asked === '' || [String(row), field ?? '', value, rule, line].some((each) => each.toLowerCase().includes(asked))),
+      (asked === '' ||
+        [String(row), field ?? '', value, rule, line].some((each) => each.toLowerCase().includes(asked))),
   )
 }
 

@@ -4,8 +4,8 @@ import { useEffect, useState } from 'preact/hooks'
 import { messageOf, readJson } from '../../api.ts'
 import { count, plural } from '../../format.ts'
 import { Refusal } from '../../parts/notes.tsx'
+import { ruleWords } from '../../parts/rule-words.ts'
 import { countRules, cutField, filterRows, type BadRow, type BadRows } from './bad-rows.ts'
-import { ruleWords } from './rule-words.ts'
 
 /** While a batch loads, its bad rows are asked for again after so long. */
 const AGAIN_MILLISECONDS = 2000
@@ -119,7 +119,7 @@ function Downloads({ batch }: { batch: Batch }): JSX.Element {
     <span class="downloads">
       {(['csv', 'ndjson'] as const).map((format) => (
         <a key={format} class="button" href={errorsOf(batch, format)} download={`${batch.id}-errors.${format}`}>
-          {format === 'csv' ? 'CSV' : 'NDJSON'}
+          {format === 'csv' ? 'All as CSV' : 'as NDJSON'}
         </a>
       ))}
     </span>

@@ -1,9 +1,8 @@
 import { type Batch } from '@rates/core/batch'
 import { type ComponentChildren, type JSX } from 'preact'
 import { slackOf, tookSeconds } from '../../batch-words.ts'
-import { bytes, count, duration, plural, rate, utc } from '../../format.ts'
+import { ago, bytes, count, dayAndTime, duration, plural, rate } from '../../format.ts'
 import { CopyButton } from '../../parts/copy-button.tsx'
-import { Ago } from '../../parts/time.tsx'
 import { batchPath } from '../../routes.ts'
 import { type Relatives } from './use-relatives.ts'
 
@@ -25,23 +24,25 @@ export function Facts({ batch, relatives, now }: { batch: Batch; relatives: Rela
         <Fact name="size, as sent">{bytes(batch.bytes)}</Fact>
         <Fact name="speed">{batch.rowsPerSecond !== null && rate(batch.rowsPerSecond).replace('/s', ' rows/s')}</Fact>
       </Group>
-      <Group title="Times">
+      <Group title="Times, UTC">
         <Moment name="opened" at={batch.createdAt} now={now} />
         <Moment name="taken by a worker" at={batch.startedAt} now={now} />
         <Moment name="ended" at={batch.finishedAt} now={now} />
         <Moment name={batch.state === 'replaced' ? 'replaced' : 'reverted'} at={batch.hiddenAt} now={now} />
-        <Moment name="its prices were deleted" at={batch.purgedAt} now={now} />
+        <Moment name="data deleted" at={batch.purgedAt} now={now} />
         <Fact name="run time">{duration(tookSeconds(batch, now))}</Fact>
         <Fact name="deadline" alarm={slack?.late ?? false}>
           {batch.deadline !== null && (
             <>
-              {utc(batch.deadline)} {slack !== null && <span class="soft">{slack.text}</span>}
+              {dayAndTime(batch.deadline)} {slack !== null && <span class="soft">{slack.text}</span>}
             </>
           )}
         </Fact>
       </Group>
       <Group title="Loaded by">
-        <Fact name={plural(batch.workers.length, 'worker')}>{batch.workers.length > 0 && batch.workers.join(', ')}</Fact>
+        <Fact name={plural(batch.workers.length, 'worker')}>
+          {batch.workers.length > 0 && batch.workers.join(', ')}
+        </Fact>
         <Fact name="attempts" alarm={batch.attempts > 1}>
           {batch.attempts > 0 && count(batch.attempts)}
         </Fact>
@@ -51,7 +52,9 @@ export function Facts({ batch, relatives, now }: { batch: Batch; relatives: Rela
       </Group>
       <Group title="Belongs to">
         <Fact name="source">
-          {batch.source !== null && <a href={`batches?${new URLSearchParams({ source: batch.source })}`}>{batch.source}</a>}
+          {batch.source !== null && (
+            <a href={`batches?${new URLSearchParams({ source: batch.source })}`}>{batch.source}</a>
+          )}
         </Fact>
         <Fact name="replaces">{batch.replaces !== null && <To id={batch.replaces} />}</Fact>
         <Fact name="replaced by">{batch.replacedBy !== null && <To id={batch.replacedBy} />}</Fact>
@@ -100,12 +103,9 @@ function Moment({ name, at, now }: { name: string; at: string | null; now: numbe
   return (
     <Fact name={name}>
       {at !== null && (
-        <>
-          {utc(at)}{' '}
-          <span class="soft">
-            <Ago at={at} now={now} />
-          </span>
-        </>
+        <time dateTime={at} title={ago(at, now)}>
+          {dayAndTime(at)}
+        </time>
       )}
     </Fact>
   )

@@ -1,10 +1,11 @@
-import { type Batch } from '@rates/core/batch'
+import { type Batch, type BatchError } from '@rates/core/batch'
+import { type Rule } from '@rates/core/rejection'
 import { type JSX } from 'preact'
 import { count } from '../../format.ts'
-import { ruleWords } from './rule-words.ts'
+import { ruleWords } from '../../parts/rule-words.ts'
 
 /** Why it failed or was cancelled, and what can be done. */
-export function Failure({ batch: { error, state, dryRun } }: { batch: Batch }): JSX.Element | null {
+export function Failure({ batch: { error, state } }: { batch: Batch }): JSX.Element | null {
   if (error === null) return null
   const { code, message, rules, missingChunks } = error
   return (
@@ -14,7 +15,7 @@ export function Failure({ batch: { error, state, dryRun } }: { batch: Batch }): 
       </p>
       {rules !== undefined && (
         <ul>
-          {Object.entries(rules).map(([rule, n]) => (
+          {mostFirst(rules).map(([rule, n]) => (
             <li key={rule}>
               <b>{count(n)}</b> × {rule} <span class="soft">{ruleWords(rule)}</span>
             </li>
@@ -22,14 +23,13 @@ export function Failure({ batch: { error, state, dryRun } }: { batch: Batch }): 
         </ul>
       )}
       {missingChunks !== undefined && missingChunks.length > 0 && (
-        <p>Missing {missingChunks.length === 1 ? 'chunk' : 'chunks'}: {missingChunks.join(', ')}</p>
-      )}
-      {rules?.unknown_port !== undefined && (
-        <p class="soft">
-          Is a port missing here? Add it (<a href="docs">PUT /ports/:code</a> or{' '}
-          <code>npx rates ports import FILE.csv</code>){dryRun ? '.' : ', then run the batch again.'}
+        <p>
+          Missing {missingChunks.length === 1 ? 'chunk' : 'chunks'}: {missingChunks.join(', ')}
         </p>
       )}
     </section>
   )
 }
+
+const mostFirst = (rules: NonNullable<BatchError['rules']>): [Rule, number][] =>
+  (Object.entries(rules) as [Rule, number][]).sort(([, a], [, b]) => b - a)

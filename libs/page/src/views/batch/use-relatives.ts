@@ -3,6 +3,8 @@ import { useEffect, useState } from 'preact/hooks'
 import { readJson, type BatchPage } from '../../api.ts'
 
 export interface Relatives {
+  /** What the list has of the batch, while its own stream may say nothing yet; null: nothing, undefined: not asked yet. */
+  listed: Batch | null | undefined
   /** Batches that have its records again. */
   retries: readonly Batch[]
   /** The dry run of the batch, or the batch of the dry run. */
@@ -16,12 +18,17 @@ const ask = async (query: Record<string, string>, signal: AbortSignal): Promise<
 export function useRelatives(id: string, dryRun: boolean, state: Batch['state'] | undefined): Relatives {
   const [retries, setRetries] = useState<readonly Batch[]>([])
   const [twin, setTwin] = useState<Batch>()
+  const [listed, setListed] = useState<Batch | null>()
   useEffect(() => {
     const left = new AbortController()
     const { signal } = left
     // They are an addition: whether the service answers is told elsewhere.
-    ask({ q: id, dryRun: String(!dryRun), limit: '20' }, signal).then(
-      (found) => setTwin(found.find((each) => each.id === id)),
+    ask({ q: id, limit: '20' }, signal).then(
+      (found) => {
+        const named = found.filter((each) => each.id === id)
+        setListed(named.find((each) => each.dryRun === dryRun) ?? null)
+        setTwin(named.find((each) => each.dryRun !== dryRun))
+      },
       () => undefined,
     )
     if (!dryRun) {
@@ -32,5 +39,5 @@ export function useRelatives(id: string, dryRun: boolean, state: Batch['state'] 
     }
     return () => left.abort()
   }, [id, dryRun, state])
-  return { retries, twin }
+  return { listed, retries, twin }
 }

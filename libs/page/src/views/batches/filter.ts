@@ -37,7 +37,8 @@ export function readFilter(query: URLSearchParams): Filter {
 /** As a query of the page and of GET /batches, without `?`; empty if nothing is left out. */
 export function queryOf({ states, q, source, dryRun }: Filter): string {
   const query = new URLSearchParams()
-  if (states.length > 0) query.set('state', STATES.filter((state) => (states as readonly string[]).includes(state)).join())
+  if (states.length > 0)
+    query.set('state', STATES.filter((state) => (states as readonly string[]).includes(state)).join())
   if (q.trim() !== '') query.set('q', q.trim())
   if (source.trim() !== '') query.set('source', source.trim())
   if (dryRun !== undefined) query.set('dryRun', String(dryRun))

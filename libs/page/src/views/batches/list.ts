@@ -44,14 +44,17 @@ export function renew(
 ): List {
   const untold = page.batches.filter((batch) => !told.has(keyOf(batch)))
   const last = page.batches.at(-1)
-  if (page.nextCursor === null || last === undefined || last.createdAt <= newest) return tell(list, untold.reverse(), fits)
+  if (page.nextCursor === null || last === undefined || last.createdAt <= newest)
+    return tell(list, untold.reverse(), fits)
   const heard = [...list.batches.values()].filter((batch) => told.has(keyOf(batch)))
   return begin(tell(EMPTY_LIST, heard, fits), page)
 }
 
 /** When the newest batch that is known was opened. */
 export const newestOf = ({ shown, held, batches }: List): string =>
-  [shown?.[0], held[0]].map((key) => (key === undefined ? '' : batches.get(key)!.createdAt)).reduce((a, b) => (a > b ? a : b))
+  [shown?.[0], held[0]]
+    .map((key) => (key === undefined ? '' : batches.get(key)!.createdAt))
+    .reduce((a, b) => (a > b ? a : b))
 
 /** The page after what was shown. */
 export function append(list: List, page: BatchPage): List {
@@ -92,7 +95,11 @@ function limited(list: List): List {
   const { shown, held, batches } = list
   if (batches.size <= (shown?.length ?? 0) + 2 * MOST_HELD) return list
   const kept = held.slice(0, MOST_HELD)
-  return { ...remembering(list, [...(shown ?? []), ...kept]), held: kept, overflow: list.overflow || kept.length < held.length }
+  return {
+    ...remembering(list, [...(shown ?? []), ...kept]),
+    held: kept,
+    overflow: list.overflow || kept.length < held.length,
+  }
 }
 
 const remembering = (list: List, keys: readonly string[]): List => ({

@@ -27,7 +27,7 @@ export function Head(): JSX.Element {
 
 /** @param query words that were searched for */
 export function Row({ batch, query, now }: { batch: Batch; query: string; now: number }): JSX.Element {
-  const { id, source, rows, error, createdAt } = batch
+  const { id, source, rows, error, createdAt, dryRun } = batch
   const took = tookSeconds(batch, now)
   return (
     <tr class={batch.state}>
@@ -35,6 +35,7 @@ export function Row({ batch, query, now }: { batch: Batch; query: string; now: n
         <a class="id row-link" href={batchPath(batch)}>
           <Marked text={id} query={query} />
         </a>
+        {dryRun && <span class="tag">dry run</span>}
       </th>
       <td class="in-state">
         <State batch={batch} />
@@ -67,16 +68,13 @@ export function Row({ batch, query, now }: { batch: Batch; query: string; now: n
 }
 
 function State({ batch }: { batch: Batch }): JSX.Element {
-  const { id, progress, dryRun } = batch
-  if (batch.state !== 'in_progress') return <StateMark state={batch.state} dryRun={dryRun} />
+  const { id, progress } = batch
+  if (batch.state !== 'in_progress') return <StateMark state={batch.state} dryRun={false} />
   const slack = slackOf(batch)
   return (
     <span class="going">
       <ProgressBar id={id} progress={progress} />
-      <span class={slack?.late === true ? 'alarm' : 'soft'}>
-        {progress === null ? 'loading' : percent(progress)}
-        {dryRun && ' (dry run)'}
-      </span>
+      <span class={slack?.late === true ? 'alarm' : 'soft'}>{progress === null ? 'loading' : percent(progress)}</span>
     </span>
   )
 }

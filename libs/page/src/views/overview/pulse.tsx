@@ -8,14 +8,26 @@ import { plural, rate } from '../../format.ts'
 const ASK_MILLISECONDS = 5000
 
 /** The whole system in a line: how much is loaded, how fast, and what holds it up. */
-export function Pulse({ loading, ready, now }: { loading: readonly Batch[]; ready: boolean; now: number }): JSX.Element {
+export function Pulse({
+  loading,
+  ready,
+  now,
+}: {
+  loading: readonly Batch[]
+  ready: boolean
+  now: number
+}): JSX.Element {
   const bottleneck = useBottleneck()
   const line = bottleneck && bottleneckLine(bottleneck, now)
   const together = loading.reduce((sum, { rowsPerSecond }) => sum + (rowsPerSecond ?? 0), 0)
   const late = loading.filter(({ slackSeconds }) => slackSeconds !== null && slackSeconds < 0).length
   return (
     <p class="pulse">
-      {ready && <span>{loading.length === 0 ? 'Nothing is loading' : `${plural(loading.length, 'batch', 'batches')} loading`}</span>}
+      {ready && (
+        <span>
+          {loading.length === 0 ? 'Nothing is loading' : `${plural(loading.length, 'batch', 'batches')} loading`}
+        </span>
+      )}
       {together > 0 && <span>{rate(together).replace('/s', ' rows/s')}</span>}
       {late > 0 && <span class="alarm">{late} too late</span>}
       {line !== undefined && <a href="bottleneck">{line}</a>}
