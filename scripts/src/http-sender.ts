@@ -83,14 +83,12 @@ export class HttpSender implements Sender {
     const chunks = cutBatch(input.pieces, input.format, this.batch, { encoding, progress, signal })
     try {
       for (let opened = false; ; opened = true) {
-        const cut = chunks.next()
-        cut.catch(() => undefined) // it is left where something fails before
-        const next = await Promise.race([slots.failed, cut])
+        const next = await slots.meanwhile(chunks.next())
         if (next.done) break
         if (!opened) await this.open(signal)
         // What ended without this sending is only compared with it.
         if (this.isThere(next.value) || this.ended === 'before') count(next.value, true)
-        else await slots.begin(async () => count(next.value, await this.put(next.value, signal)))
+        else await slots.begin(() => this.put(next.value, signal).then(() => count(next.value, false)))
       }
       await slots.all()
       await this.checkTotal(sent.chunks, signal)
@@ -162,13 +160,11 @@ export class HttpSender implements Sender {
     throw this.refused(`chunk ${chunk} has sha256 ${sha256}; the batch has one with ${stored}`)
   }
 
-  /** @returns true if it was there before */
-  private async put(chunk: CutChunk, signal: AbortSignal): Promise<boolean> {
+  private async put(chunk: CutChunk, signal: AbortSignal): Promise<void> {
     try {
       const answer = await this.patiently(() => this.api.put(chunk, signal), signal)
       if (answer === 'ended') throw new EndedMeanwhile()
       if (chunk.headers.chunks !== undefined) this.totalTold = true
-      return answer === 'there'
     } catch (error) {
       const code = codeOf(error)
       throw code === 'other_content' || code === 'other_total' ? this.refused((error as ApiFailure).message) : error

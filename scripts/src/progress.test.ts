@@ -81,6 +81,23 @@ describe('Progress', () => {
     expect(written().split('\r\x1b[2K').at(-1)).toBe('loading     1 000 rows  waiting for PostgreSQL')
   })
 
+  it('counts what was there before into no speed, and learns where the end is', () => {
+    Object.assign(out, { isTTY: true, columns: 120 })
+    const progress = new Progress(out, () => now)
+    progress.start('loading', { unit: 'rows', from: 1000 })
+    now += 1000
+    progress.update(1500)
+    progress.expect(2000)
+    now += 1000
+    progress.update(1600)
+    expect(written().split('\r\x1b[2K').slice(-2)).toEqual([
+      'loading     1 500 rows  500 rows/s',
+      'loading     ███████████████████░░░░░   80 %  1 600 rows  300 rows/s  1.3 s left',
+    ])
+    progress.finish()
+    expect(written()).toMatch(/ 300 rows\/s {2}2\.0 s\n$/)
+  })
+
   it('sets notes above its line, and takes the line away before an error', () => {
     Object.assign(out, { isTTY: true, columns: 120 })
     const progress = new Progress(out, () => now)

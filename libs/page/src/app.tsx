@@ -40,8 +40,12 @@ export function App(): JSX.Element {
       </a>
       <header class="bar">
         <nav aria-label="Page">
-          <a class="brand" href="./">
-            Rates
+          <a class="brand" href="./" aria-label="Rates, overview">
+            <svg viewBox="0 0 16 16" width="18" height="18" aria-hidden="true">
+              <rect width="16" height="16" rx="3" />
+              <path d="M3 12V8h2v4zm4 0V4h2v8zm4 0V6h2v6z" />
+            </svg>
+            <span>Rates</span>
           </a>
           {PLACES.map(({ view, href, name }) => (
             <a key={view} href={href} aria-current={isAt(route, view) ? 'page' : undefined}>

@@ -21,7 +21,7 @@ describe('an open batch', () => {
   it('has slack, or is too late', () => {
     expect(slackOf(open)).toBeNull()
     expect(slackOf({ ...open, slackSeconds: 90 })).toEqual({ text: '90 s of slack', late: false })
-    expect(slackOf({ ...open, slackSeconds: -3 })).toEqual({ text: '3.0 s too late', late: true })
+    expect(slackOf({ ...open, slackSeconds: -3 })).toEqual({ text: '3 s too late', late: true })
   })
 
   it('has so many of the rows that are expected', () => {
@@ -35,6 +35,6 @@ describe('an open batch', () => {
 it('says of an ended batch whether it kept its deadline', () => {
   const ended = testBatch('a', { state: 'succeeded', finishedAt: '2026-11-21T08:00:05Z' })
   expect(slackOf({ ...ended, slackSeconds: 90 })?.text).toBe('90 s before its deadline')
-  expect(slackOf({ ...ended, slackSeconds: -3 })).toEqual({ text: 'deadline missed by 3.0 s', late: true })
+  expect(slackOf({ ...ended, slackSeconds: -3 })).toEqual({ text: 'deadline missed by 3 s', late: true })
   expect(tookSeconds({ ...ended, createdAt: '2026-11-21T08:00:00Z' }, now)).toBe(5)
 })

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
-import { ago, bytes, count, duration, percent, plural, rate } from './format.ts'
+import { ago, bytes, count, duration, percent, plural, rate, share } from './format.ts'
 
 describe('numbers', () => {
   it.each([
@@ -28,6 +28,16 @@ describe('numbers', () => {
   it('never shows a part as whole', () => expect([percent(0.999), percent(1)]).toEqual(['99\u202f%', '100\u202f%']))
 })
 
+it.each([
+  [0, '0\u202f%'],
+  [0.000_04, '<\u20090.01\u202f%'],
+  [0.0001, '0.01\u202f%'],
+  [0.0042, '0.42\u202f%'],
+  [0.031, '3.1\u202f%'],
+  [0.42, '42\u202f%'],
+  [1, '100\u202f%'],
+])('a share of %d', (part, text) => expect(share(part)).toBe(text))
+
 describe('times', () => {
   it.each([
     [0.004, '4 ms'],
@@ -43,6 +53,7 @@ describe('times', () => {
     const now = Date.parse('2026-11-21T08:00:10Z')
     expect(ago('2026-11-21T08:00:09.5Z', now)).toBe('just now')
     expect(ago('2026-11-21T08:00:00Z', now)).toBe('10 s ago')
+    expect(ago('2026-11-21T08:00:06.2Z', now)).toBe('3 s ago')
     expect(ago('2026-11-21T08:00:20Z', now)).toBe('just now')
   })
 })

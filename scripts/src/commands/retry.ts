@@ -1,6 +1,6 @@
 import { type Batch, type RowError } from '@rates/core/batch'
 import { Command } from 'commander'
-import { callApi } from '../api.ts'
+import { ApiFailure, callApi } from '../api.ts'
 import { findApi, urlOption } from '../api-url.ts'
 import { readErrors } from '../bad-rows.ts'
 import { replyOfBatch } from '../batch-reply.ts'
@@ -65,7 +65,11 @@ async function retry(id: string, options: Options): Promise<number> {
   const url = await findApi(options.url)
   const query = new URLSearchParams({ ...(newId !== undefined && { id: newId }), ...(deadline && { deadline }) })
   const path = `/batches/${encodeURIComponent(id)}/retry${query.size > 0 ? `?${query}` : ''}`
-  const { document } = await callApi<Retried>(url, path, { method: 'POST', timeoutMs: ANSWER_MILLISECONDS })
+  const call = { method: 'POST', timeoutMs: ANSWER_MILLISECONDS } as const
+  const { document } = await callApi<Retried>(url, path, call).catch((error: unknown) => {
+    const none = error instanceof ApiFailure && error.status === 404 && error.problem?.code === 'not_seen_yet'
+    throw none ? new CommandFailure(EXIT.refused, `There is no batch ${id}.`) : error
+  })
   if (wait) return awaitOutcome(url, document, json)
   const { id: retried } = document
   const named = [retried, ...(options.url === undefined ? [] : ['--url', url])].map(shellWord).join(' ')

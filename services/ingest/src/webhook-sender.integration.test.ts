@@ -231,6 +231,7 @@ describe('webhooks', () => {
       throw new Error('rolled back')
     })
     await expect(end).rejects.toThrow('rolled back')
+    expect((await pool.query('select state from batches')).rows).toEqual([{ state: 'open' }])
     expect(await rows()).toEqual([])
     expect(await sender.runOnce()).toBe(0)
   })

@@ -1,8 +1,6 @@
 import { Controller, Headers, Param, Query, Res } from '@nestjs/common'
 import { BATCH_ID } from '@rates/core/wire'
 import { asCsv, asNdjson, type BadRow } from '@rates/core/bad-rows'
-import { type Batch } from '@rates/core/batch'
-import { wordsOf } from '@rates/core/words'
 import { type FastifyReply } from 'fastify'
 import { Readable } from 'node:stream'
 import { z } from 'zod'
@@ -13,66 +11,19 @@ import { BatchFollow, hasEnded } from './batch-follow.ts'
 import { STREAM_HEADERS } from './batch-stream.ts'
 import { beginsToWait } from './http.ts'
 import { Ledger } from './ledger.ts'
+import { listQuery, writeCursor } from './list-query.ts'
 import { Problem } from './problem.ts'
 import { readParameters, Route } from './route.ts'
-import { batchesSchema, batchSchema, BATCH_STATES, problemSchema, rowErrorsSchema } from './schemas.ts'
+import { batchesSchema, batchSchema, problemSchema, rowErrorsSchema } from './schemas.ts'
 import { waitParameter } from './wait-parameter.ts'
 
-const MAX_PAGE = 200
 const MAX_JSON_ERRORS = 1000
-const MAX_WORDS = 20
-const MAX_WORD = 200
 
 const FORMATS = { json: 'application/json', events: 'text/event-stream' } as const
 const ERROR_FORMATS = { json: 'application/json', csv: 'text/csv', ndjson: 'application/x-ndjson' } as const
 
 /** Seconds after which it is worth asking again for a batch that has not ended. */
 const AGAIN = '1'
-
-const stateNames = BATCH_STATES.join(', ')
-const isState = (text: string): text is Batch['state'] => (BATCH_STATES as readonly string[]).includes(text)
-
-const listQuery = z.object({
-  q: z
-    .string()
-    .transform(wordsOf)
-    .refine((words) => words.length > 0, 'has no word to look for')
-    .refine((words) => words.length <= MAX_WORDS, `has more than ${MAX_WORDS} words`)
-    .refine((words) => words.every((word) => word.length <= MAX_WORD), `has a word of more than ${MAX_WORD} characters`)
-    .optional()
-    .meta({
-      description: 'Words, each of which is the beginning of a word of the id, the source or the error.',
-      examples: ['acme 2026-11'],
-    }),
-  state: z
-    .string()
-    .transform((text) => text.split(','))
-    .refine((states): states is Batch['state'][] => states.every(isState), `is not a list of ${stateNames}`)
-    .optional()
-    .meta({ description: `Only these, separated by commas: ${stateNames}.`, examples: ['pending,in_progress'] }),
-  source: z.string().optional().meta({ description: 'Only batches of this source.' }),
-  retryOf: z
-    .string()
-    .regex(BATCH_ID, 'is not the id of a batch')
-    .optional()
-    .meta({ description: 'Only batches that have the records of this one again.' }),
-  dryRun: z.enum(['true', 'false']).optional().meta({ description: 'Only dry runs, or none of them.' }),
-  since: timeParameter('Opened at this time or later.'),
-  until: timeParameter('Opened before this time.'),
-  cursor: z
-    .string()
-    .regex(/^[0-9a-z]{1,13}$/, 'is not a cursor of this list')
-    .transform((text) => readCursor(text))
-    .optional()
-    .meta({ description: '`nextCursor` of the page before.' }),
-  limit: z
-    .string()
-    .regex(/^\d{1,4}$/, 'is not a whole number')
-    .transform(Number)
-    .refine((limit) => limit >= 1 && limit <= MAX_PAGE, `is not from 1 to ${MAX_PAGE}`)
-    .default(50)
-    .meta({ description: `Batches on a page, ${MAX_PAGE} at most.` }),
-})
 
 const formatParameter = z
   .enum(['json', 'events'])
@@ -143,7 +94,7 @@ export class BatchesController {
     }
     const dry = dryRun === undefined ? undefined : dryRun === 'true'
     const { batches, nextCursor } = await this.#ledger.list({ ...filter, words, dryRun: dry })
-    await reply.send({ batches, nextCursor: nextCursor === null ? null : nextCursor.toString(36) })
+    await reply.send({ batches, nextCursor: nextCursor === null ? null : writeCursor(nextCursor) })
   }
 
   @Route({
@@ -259,19 +210,4 @@ function notSeenYet(id: string): Problem {
     extensions: { code: 'not_seen_yet' },
     headers: { 'retry-after': AGAIN },
   })
-}
-
-/** Cursors are numbers of the ledger in base 36. */
-function readCursor(text: string): bigint {
-  let value = 0n
-  for (const digit of text) value = value * 36n + BigInt(Number.parseInt(digit, 36))
-  return value
-}
-
-function timeParameter(description: string) {
-  return z.iso
-    .datetime({ offset: true, error: 'is not a time as 2026-11-21T08:00:00Z' })
-    .transform((text) => new Date(text))
-    .optional()
-    .meta({ description })
 }

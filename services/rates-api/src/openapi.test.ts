@@ -43,8 +43,11 @@ type Document = {
 }
 const document = async (): Promise<Document> => (await app.inject('/openapi.json')).json()
 
-/** The document itself and the page to read it. */
-const about = ['GET /openapi.json', 'GET /docs', 'GET /docs/{file}']
+/** The document itself, and pages for people. */
+const about = [
+  ...['GET /openapi.json', 'GET /docs', 'GET /docs/{file}'],
+  ...['GET /upload', 'GET /explore', 'GET /page/{file}'],
+]
 
 describe('the OpenAPI document', () => {
   it('describes every route that is served, and no other', async () => {

@@ -118,6 +118,10 @@ describe('POST /batches/:id/retry', () => {
       ).rows
     expect(await stored(id)).toEqual(await stored(batch.id))
     expect(await stored(id)).toMatchObject(Array(6).fill({ topic: line.topics.bulk }))
+    // Each tells how many there are, which the uploader had not known.
+    const telling = `select count(*)::int as n from batch_chunks join batches on no = batch_no where id = $1 and total = 6`
+    const [before, after] = await Promise.all([batch.id, id].map((each) => line.pool.query(telling, [each])))
+    expect([before!.rows, after!.rows]).toEqual([[{ n: 1 }], [{ n: 6 }]])
   })
 
   it.each([

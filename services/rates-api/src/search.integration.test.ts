@@ -126,7 +126,7 @@ describe('GET /batches?q=', () => {
     ['\u0000 \t', 'q: has no word to look for'],
     [Array.from({ length: 21 }, (_, i) => `w${i}`).join(' '), 'q: has more than 20 words'],
     [`a ${'é'.repeat(201)}`, 'q: has a word of more than 200 characters'],
-  ])('refuses %j', async (q, detail) => {
+  ])('refuses what is no search: %#', async (q, detail) => {
     const { status, body } = await api.get(`/batches?${new URLSearchParams({ q })}`)
     expect({ status, body }).toMatchObject({ status: 400, body: { detail } })
   })
@@ -141,6 +141,20 @@ describe('GET /batches?q=', () => {
 
   it('counts as left out when it is empty', async () =>
     expect(await found('', { source: 'acme_bulk' })).toHaveLength(1))
+})
+
+describe('GET /batches with what the ledger could not read', () => {
+  it.each([
+    ['source=%00', 'source: is not the source of any batch'],
+    ['cursor=zzzzzzzzzzzzz', 'cursor: is not a cursor of this list'],
+    ['cursor=1y2p0ij32e8e8', 'cursor: is not a cursor of this list'], // 2^63
+  ])('refuses %s', async (query, detail) => {
+    const { status, body } = await api.get(`/batches?${query}`)
+    expect({ status, body }).toMatchObject({ status: 400, body: { detail } })
+  })
+
+  it('takes the largest cursor', async () =>
+    expect((await search({ cursor: '1y2p0ij32e8e7', q: 'acme' })).ids).toHaveLength(2))
 })
 
 describe('GET /batches?retryOf=', () => {

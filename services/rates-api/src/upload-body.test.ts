@@ -1,6 +1,6 @@
 import { once } from 'node:events'
-import { createServer, request as httpRequest, type IncomingMessage, type Server } from 'node:http'
-import { type AddressInfo } from 'node:net'
+import { Agent, createServer, request as httpRequest, type IncomingMessage, type Server } from 'node:http'
+import { type AddressInfo, type Socket } from 'node:net'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { afterEach, describe, expect, it } from '@jest/globals'
 import { discardRest, readBody, type BodyLimits, type Encoding } from './upload-body.ts'
@@ -162,5 +162,26 @@ describe('the body of an upload', () => {
   it('that is refused is still taken in, so that its caller gets to the answer', async () => {
     const url = await serve((request) => all(request))
     expect(await send(url, Buffer.alloc(20 << 20))).toBe('The content has more than 1048576 bytes.')
+  })
+
+  it('that is refused again and again leaves one listener on its connection', async () => {
+    const sockets: Socket[] = []
+    const url = await serve((request) => {
+      sockets.push(request.socket)
+      return all(request, 'identity', AbortSignal.abort(new Error('no more')))
+    })
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+    const listeners: number[] = []
+    for (let i = 0; i < 12; i++) {
+      const request = httpRequest(url, { method: 'POST', agent })
+      request.write('x')
+      request.end(Buffer.alloc(100_000))
+      const [response] = (await once(request, 'response')) as [IncomingMessage]
+      await once(response.resume(), 'end')
+      listeners.push(sockets[i]!.listenerCount('close'))
+    }
+    agent.destroy()
+    expect(new Set(sockets).size).toBe(1)
+    expect(new Set(listeners).size).toBe(1)
   })
 })

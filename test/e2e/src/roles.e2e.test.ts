@@ -128,12 +128,17 @@ describe('roles with the grants of their part', () => {
         expect(await upload()).toBe(202)
         await line.reply(id)
         expect(await upload()).toBe(200) // by its key
+        expect(await call('PUT', '/batches/in-chunks')).toBe(201)
+        expect(await call('PUT', '/batches/in-chunks/chunks/0', csv(lines).toString(), 'text/csv')).toBe(202)
+        expect(await call('POST', '/batches/in-chunks/complete?chunks=1')).toBe(202)
+        await line.reply('in-chunks')
         const [orig, dest] = lines[0]!.split(',')
         const days = `date_from=${month}-01&date_to=${month}-28`
         for (const path of [
           `/rates?${days}&orig_code=${orig}&dest_code=${dest}&explain=true`,
           `/rates?${days}&orig_code=world&dest_code=${dest}`,
           ...['/ports', '/regions', '/batches?state=succeeded', `/batches/${id}`, `/batches/${id}/errors`, '/docs'],
+          '/batches/in-chunks/chunks',
           '/bottleneck',
         ]) {
           expect([path, await call('GET', path)]).toEqual([path, 200])

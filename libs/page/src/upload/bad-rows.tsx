@@ -28,7 +28,7 @@ const AT_ONCE = 20
 export function BadRows({ batch: { id, dryRun, error } }: { batch: Batch }): JSX.Element {
   const path = `batches/${encodeURIComponent(id)}/errors?${dryRun ? 'dryRun=true&' : ''}format=`
   const { data, error: fault, askAgain } = useAnswer<Errors>(`${path}json`)
-  const rules = Object.entries(error?.rules ?? {}) as [Rule, number][]
+  const rules = (Object.entries(error?.rules ?? {}) as [Rule, number][]).sort(([, a], [, b]) => b - a)
   return (
     <>
       <ul class="rules">

@@ -71,6 +71,8 @@ describe('an upload', () => {
     expect(workAfter(...stopped, seen(dry('in_progress')))).toEqual(workAfter(...stopped))
     expect(workAfter(...stopped, seen(dry('cancelled')))).toEqual(workAfter(...stopped)) // by the service: it broke
     expect(workAfter(...stopped, seen(dry('succeeded')))).toMatchObject({ at: 'ended', batch: dry('succeeded') })
+    expect(workAfter(start('check'), seen(dry('succeeded')), lost)).toMatchObject({ at: 'ended' }) // told before
+    expect(workAfter(start('check'), seen(dry('in_progress')), lost)).toEqual(workAfter(...stopped))
     expect(workAfter(start('check'), refused, seen(dry('succeeded')))).toMatchObject({ at: 'stopped' })
   })
 

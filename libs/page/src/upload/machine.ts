@@ -86,8 +86,9 @@ function workAfter(work: Work, event: Exclude<UploadEvent, { type: 'refused' | '
       return seen(work, event.batch)
     case 'failed': {
       if (work.at !== 'sending') return work
-      const { step, file, id } = work
-      return { at: 'stopped', step, file, id, fault: event.fault }
+      const { step, file, id, batch } = work
+      const stopped: Work = { at: 'stopped', step, file, id, fault: event.fault }
+      return batch === null ? stopped : seen(stopped, batch)
     }
     case 'cancelling':
       return work.at === 'following' ? { ...work, cancelling: true } : work

@@ -63,9 +63,9 @@ function LiveBatch({ id, dryRun }: { id: string; dryRun: boolean }): JSX.Element
           <Summary batch={batch} now={now} />
           {isOpen(batch) && <Going batch={batch} now={now} />}
           {batch.error !== null && <Failure batch={batch} />}
+          <ErrorTable batch={batch} />
           <PhaseBar phases={batch.phases} />
           <Facts batch={batch} relatives={relatives} now={now} />
-          <ErrorTable batch={batch} />
           <footer class="below">
             <a href={`${batchPath(batch)}${dryRun ? '&' : '?'}format=json`} data-leave>
               JSON
@@ -106,7 +106,7 @@ function Title({ id, dryRun, batch, onChanged }: TitleProps): JSX.Element {
   return (
     <header class="batch-title">
       <h1>
-        <span class="soft kind">{dryRun ? 'Dry run' : 'Batch'}</span> <span class="id">{id}</span>
+        <span class="of-kind">{dryRun ? 'Dry run' : 'Batch'}</span> <span class="id">{id}</span>
       </h1>
       <CopyButton text={id} what="id" />
       <span class="spring" />

@@ -37,7 +37,7 @@ export function filterRows(rows: readonly BadRow[], rules: ReadonlySet<string>, 
 /** The row cut around its bad field; undefined where it cannot be told for sure which part of it that is. */
 export function cutField({ field, value, text }: BadRow): [before: string, bad: string, after: string] | undefined {
   if (field === null || value === '') return undefined
-  const at = placeInColumns(field, value, text) ?? onlyPlace(value, text)
+  const at = placeInColumns(field, value, text) ?? placeInJson(field, value, text) ?? onlyPlace(value, text)
   return at === undefined ? undefined : [text.slice(0, at), value, text.slice(at + value.length)]
 }
 
@@ -49,6 +49,13 @@ function placeInColumns(field: string, value: string, text: string): number | un
   const column = columns[index]!
   const within = column.indexOf(value)
   return within === -1 ? undefined : columns.slice(0, index).join(',').length + (index === 0 ? 0 : 1) + within
+}
+
+/** After its name; field names are words of the service. */
+function placeInJson(field: string, value: string, text: string): number | undefined {
+  const name = new RegExp(`"${field}"\\s*:\\s*"?`).exec(text)
+  const at = name === null ? -1 : name.index + name[0].length
+  return at !== -1 && text.startsWith(value, at) ? at : undefined
 }
 
 function onlyPlace(value: string, text: string): number | undefined {

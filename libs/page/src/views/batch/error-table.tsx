@@ -7,6 +7,9 @@ import { Refusal } from '../../parts/notes.tsx'
 import { ruleWords } from '../../parts/rule-words.ts'
 import { countRules, cutField, filterRows, type BadRow, type BadRows } from './bad-rows.ts'
 
+/** Rows that are shown before somebody asks for more: what is below them is not far away. */
+const FIRST_ROWS = 20
+
 /** While a batch loads, its bad rows are asked for again after so long. */
 const AGAIN_MILLISECONDS = 2000
 
@@ -15,6 +18,7 @@ export function ErrorTable({ batch }: { batch: Batch }): JSX.Element | null {
   const { rejected } = batch.rows
   const [rules, setRules] = useState<ReadonlySet<string>>(new Set())
   const [text, setText] = useState('')
+  const [all, setAll] = useState(false)
   const { answer, refusal } = useBadRows(batch)
   if (rejected === 0) return null
   const listed = answer?.errors ?? []
@@ -60,7 +64,14 @@ export function ErrorTable({ batch }: { batch: Batch }): JSX.Element | null {
             {listed.length < rejected &&
               `These are the first ${count(listed.length)} of ${count(rejected)}: the downloads have all.`}
           </p>
-          <Table rows={shown} />
+          <Table rows={all ? shown : shown.slice(0, FIRST_ROWS)} />
+          {!all && shown.length > FIRST_ROWS && (
+            <p class="buttons">
+              <button type="button" onClick={() => setAll(true)}>
+                Show all {count(shown.length)}
+              </button>
+            </p>
+          )}
         </>
       )}
     </section>

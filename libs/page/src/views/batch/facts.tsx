@@ -8,7 +8,7 @@ import { type Relatives } from './use-relatives.ts'
 
 /** Everything that the ledger knows of a batch; what it does not know is left out. */
 export function Facts({ batch, relatives, now }: { batch: Batch; relatives: Relatives; now: number }): JSX.Element {
-  const { rows, chunks, phases, dryRun } = batch
+  const { rows, chunks, dryRun } = batch
   const slack = slackOf(batch)
   return (
     <div class="facts-columns">
@@ -48,7 +48,6 @@ export function Facts({ batch, relatives, now }: { batch: Batch; relatives: Rela
         </Fact>
         <Fact name="peak memory">{batch.peakMemoryBytes !== null && bytes(batch.peakMemoryBytes)}</Fact>
         <Fact name="log">{batch.log !== null && <Log at={batch.log} />}</Fact>
-        <Fact name="waited in Kafka">{phases.queueSeconds !== null && duration(phases.queueSeconds)}</Fact>
       </Group>
       <Group title="Belongs to">
         <Fact name="source">
