@@ -4,6 +4,8 @@ import { batchEvents } from './batch-events.ts'
 import { duration, type Progress } from './progress.ts'
 
 const REDRAW_MILLISECONDS = 250
+/** So long the API has to tell of the batch, before it counts as one that no worker has met yet. */
+const FIRST_MILLISECONDS = 1_000
 /** Without progress for so long, the person is told what may be the matter. */
 const PATIENCE_MILLISECONDS = 10_000
 
@@ -21,19 +23,20 @@ export async function followBatch(
   onBatch?: (batch: Batch) => void,
 ): Promise<Batch | undefined> {
   let last: Batch | undefined
-  let changed = performance.now()
+  const began = performance.now()
+  let changed = began
   let lost = false
   let started = false
   const draw = (): void => {
-    if (!last && rows === undefined && !lost) return // there is no such batch yet
-    const done = last ? last.rows.accepted + last.rows.rejected : 0
+    if (!last && !lost && (rows === undefined || performance.now() - began < FIRST_MILLISECONDS)) return
+    const done = last ? rowsOf(last) : 0
     const total = rows ?? (last && totalOf(last, done))
     // What was loaded meanwhile says nothing of the speed from now on.
     if (!started) progress.start('loading', { unit: 'rows', from: done, ...(total !== undefined && { total }) })
     started = true
     if (total !== undefined) progress.expect(total)
     const stands = performance.now() - changed > PATIENCE_MILLISECONDS
-    progress.update(done, lost ? 'the API does not answer' : stands && last ? whatIsMissing(done, total) : '')
+    progress.update(done, lost ? 'the API does not answer' : stands ? whatIsMissing(done, total) : '')
   }
   // What takes no time needs no line.
   const timer = setInterval(draw, REDRAW_MILLISECONDS)

@@ -57,6 +57,7 @@ UPLOAD_MAX_BYTES: {{ int64 $api.settings.uploadMaxBytes | quote }}
 UPLOAD_IDLE_SECONDS: {{ $api.settings.uploadIdleSeconds | quote }}
 UPLOADS_AT_ONCE: {{ $api.settings.uploadsAtOnce | quote }}
 CHUNKS_AT_ONCE: {{ $api.settings.chunksAtOnce | quote }}
+WATCHERS_AT_ONCE: {{ $api.settings.watchersAtOnce | quote }}
 {{- with $api.settings.publicUrl }}
 PUBLIC_URL: {{ . | quote }}
 {{- end }}

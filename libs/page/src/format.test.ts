@@ -35,6 +35,7 @@ it.each([
   [0.0042, '0.42\u202f%'],
   [0.031, '3.1\u202f%'],
   [0.42, '42\u202f%'],
+  [0.9999, '99\u202f%'],
   [1, '100\u202f%'],
 ])('a share of %d', (part, text) => expect(share(part)).toBe(text))
 

@@ -42,7 +42,7 @@ export function share(part: number): string {
   if (part <= 0) return `0${THIN}%`
   if (part < 0.0001) return `<\u20090.01${THIN}%`
   if (part < 0.0995) return `${(part * 100).toFixed(part < 0.01 ? 2 : 1)}${THIN}%`
-  return `${Math.round(part * 100)}${THIN}%`
+  return `${Math.min(Math.round(part * 100), part < 1 ? 99 : 100)}${THIN}%`
 }
 
 export const secondsBetween = (from: string, to: string | number): number =>

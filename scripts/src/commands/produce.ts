@@ -39,7 +39,8 @@ RATES_URL is known, it goes over HTTP: chunk by chunk, and each is tried again f
 lost connection or a restart of the API costs nothing.
 
 To send the same file again under the same --batch-id is harmless: what has arrived counts once. Over HTTP it goes on
-where it was: what is stored already is not sent again.
+where it was: what is stored already is not sent again. What went over Kafka goes on over HTTP, and the other way round,
+with the same --compress.
 
 Exit codes:
   0    the batch succeeded (or was sent, with --no-wait)
@@ -87,7 +88,7 @@ export function produceCommand(): Command {
     .addOption(urlOption('send it over HTTP, to this API'))
     .option('--no-wait', 'do not wait for the outcome')
     .addOption(
-      new Option('--timeout <duration>', 'wait so long for the outcome, once all is sent')
+      new Option('--timeout <duration>', 'wait so long for the outcome, once all is sent; over HTTP also for an answer')
         .argParser(readTimeout)
         .default(3600, '1h'),
     )

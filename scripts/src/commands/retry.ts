@@ -1,15 +1,12 @@
-import { type Batch, type RowError } from '@rates/core/batch'
 import { Command } from 'commander'
 import { ApiFailure, callApi } from '../api.ts'
 import { findApi, urlOption } from '../api-url.ts'
-import { readErrors } from '../bad-rows.ts'
-import { replyOfBatch } from '../batch-reply.ts'
 import { CommandFailure, EXIT, exitWith, usageExits } from '../exit.ts'
 import { followBatch } from '../follow-batch.ts'
-import { describeHidden, describeReply, exitCodeOf } from '../outcome.ts'
 import { Progress } from '../progress.ts'
 import { onStopRequest } from '../signals.ts'
 import { shellWord } from '../text.ts'
+import { tellBatch } from '../tell-batch.ts'
 import { parseDeadline } from '../times.ts'
 
 interface Options {
@@ -96,17 +93,5 @@ async function awaitOutcome(url: string, { id, retryOf }: Retried, json: boolean
   progress.finish()
   if (!batch && stop.signal.aborted) return EXIT.interrupted
   if (!batch) throw new CommandFailure(EXIT.unreachable, `The API at ${url} told no outcome.`)
-  const errors = batch.rows.rejected === 0 || json ? [] : (await readErrors({ url, id, dryRun: false })).errors
-  const reply = replyOfBatch(batch, errors as RowError[])
-  console.log(json ? JSON.stringify(batch) : describe(reply, batch, url))
-  return exitCodeOf(reply)
+  return tellBatch(url, batch, json)
 }
-
-const describe = (reply: ReturnType<typeof replyOfBatch>, batch: Batch, url: string): string =>
-  describeReply(reply, {
-    name: batch.id,
-    visibleSeconds: undefined,
-    repeated: false,
-    hidden: describeHidden(batch),
-    url,
-  })

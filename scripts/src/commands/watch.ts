@@ -1,15 +1,12 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-import { type Batch, type RowError } from '@rates/core/batch'
+import { type Batch } from '@rates/core/batch'
 import { Command, InvalidArgumentError } from 'commander'
 import { readApi } from '../api.ts'
 import { findApi, urlOption } from '../api-url.ts'
-import { readErrors } from '../bad-rows.ts'
-import { replyOfBatch } from '../batch-reply.ts'
 import { CommandFailure, EXIT, exitWith, usageExits } from '../exit.ts'
 import { followBatch, hasEnded } from '../follow-batch.ts'
-import { describeHidden, describeReply, exitCodeOf } from '../outcome.ts'
 import { duration, Progress } from '../progress.ts'
 import { onStopRequest } from '../signals.ts'
+import { tellBatch } from '../tell-batch.ts'
 import { parseDuration } from '../times.ts'
 import { watchAll } from '../watch-all.ts'
 
@@ -76,44 +73,27 @@ async function watch(id: string | undefined, options: Options): Promise<number> 
 async function watchOne(url: string, id: string, options: Options, stop: AbortSignal): Promise<number> {
   const { dryRun = false, json = false, timeout } = options
   const path = `/batches/${encodeURIComponent(id)}${dryRun ? '?dryRun=true' : ''}`
-  const say = (batch: Batch): void => void (json && console.log(JSON.stringify(batch)))
-  const over = new AbortController()
-  const late = timeout !== undefined && sleep(timeout * 1000, undefined, { signal: over.signal, ref: false })
-  const signal = AbortSignal.any([stop, over.signal])
+  // The last line is that of the outcome.
+  const say = (batch: Batch): void => void (json && !hasEnded(batch) && console.log(JSON.stringify(batch)))
+  const limit = timeout === undefined ? [] : [AbortSignal.timeout(timeout * 1000)]
+  const signal = AbortSignal.any([stop, ...limit])
   const progress = new Progress()
-  let ended: Batch | undefined
   try {
-    if (late)
-      late.then(
-        () => over.abort(),
-        () => undefined,
-      )
     const found = await readApi<Batch>(url, path, signal)
     if (!found) console.error(`Nothing has come of ${dryRun ? 'a dry run' : 'a batch'} ${id} yet; waiting for it.`)
-    if (found && hasEnded(found)) say(found)
-    ended = found && hasEnded(found) ? found : await followBatch({ url, path }, undefined, progress, signal, say)
+    const ended = found && hasEnded(found) ? found : await followBatch({ url, path }, undefined, progress, signal, say)
     progress.finish()
+    if (ended) return await tellBatch(url, ended, json)
   } catch (error) {
     progress.clear()
     if (!signal.aborted) throw error
   }
   progress.clear()
-  const interrupted = stop.aborted
-  const timedOut = over.signal.aborted
-  over.abort()
-  if (ended) return tell(url, ended, json)
-  if (interrupted) return EXIT.interrupted
-  if (!timedOut) throw new CommandFailure(EXIT.unreachable, `The API at ${url} told no outcome.`)
-  throw new CommandFailure(EXIT.unreachable, `${id} had no outcome within ${duration(timeout!)}.`)
-}
-
-async function tell(url: string, batch: Batch, json: boolean): Promise<number> {
-  const { id, dryRun, rows } = batch
-  const errors = rows.rejected === 0 || json ? [] : (await readErrors({ url, id, dryRun })).errors
-  const reply = replyOfBatch(batch, errors as RowError[])
-  const hidden = describeHidden(batch)
-  if (!json) console.log(describeReply(reply, { name: id, visibleSeconds: undefined, repeated: false, hidden, url }))
-  return exitCodeOf(reply)
+  if (stop.aborted) return EXIT.interrupted
+  const said = signal.aborted
+    ? `${id} had no outcome within ${duration(timeout!)}.`
+    : `The API at ${url} told no outcome.`
+  throw new CommandFailure(EXIT.unreachable, said)
 }
 
 function readTimeout(text: string): number {

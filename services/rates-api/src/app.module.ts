@@ -144,7 +144,7 @@ export async function createApp(parts: Parts): Promise<NestFastifyApplication> {
     abortOnError: false,
   })
   const document = (): object => openApi(routesOf(CONTROLLERS), settings.BUILD_VERSION, settings.PUBLIC_URL)
-  servePage(app.getHttpAdapter().getInstance() as unknown as FastifyInstance)
+  servePage(app.getHttpAdapter().getInstance() as unknown as FastifyInstance, filter)
   await serveDocs(app.getHttpAdapter().getInstance() as unknown as FastifyInstance, document)
   await app.init()
   return app

@@ -58,7 +58,7 @@ const CLOCKS_DIFFER_SECONDS = 5
  * only. `hidden`: batches of any age that were reverted or replaced, and those that are shown again for that; by now(),
  * since an index is not searched for what changes within a statement.
  */
-export const LOOK = `
+const LOOK = `
 with hidden as materialized (
   select no, state, replaces from batches
   where $1 and hidden_at > coalesce(to_timestamp($6), now()) - make_interval(secs => ${CLOCKS_DIFFER_SECONDS})

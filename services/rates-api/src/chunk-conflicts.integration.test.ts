@@ -181,7 +181,7 @@ describe('a batch that is not open', () => {
     const batch = testBatch(100)
     const [first, second] = partsOf(batch, 2)
     const headers = { 'batch-id': batch.id, source: 'acme', chunk: '0', 'content-type': 'text/csv' }
-    await line.send([{ topic: line.topics.batches, headers, value: first!.body }])
+    await line.send([{ topic: line.topics.bulk, headers, value: first!.body }])
     await eventually(async () => (await client.chunks(batch.id)).status === 200)
     await areStored(batch.id, 1)
     expect((await client.open(batch.id, { source: 'other' })).status).toBe(409)
@@ -192,6 +192,6 @@ describe('a batch that is not open', () => {
       'select distinct c.topic from batch_chunks c join batches b on b.no = c.batch_no where id = $1',
       [batch.id],
     )
-    expect(rows).toEqual([{ topic: line.topics.batches }])
+    expect(rows).toEqual([{ topic: line.topics.bulk }])
   })
 })

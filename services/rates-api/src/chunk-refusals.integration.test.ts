@@ -178,6 +178,15 @@ describe('a chunk is refused, and nothing of it is sent,', () => {
 const ASKED = `select count(*)::int as n from pg_stat_activity where datname = current_database() and query like '%from batches b cross join%' and query not like '%pg_stat_activity%'`
 
 describe('the metrics of chunks', () => {
+  it('know that what a caller wants to wait for is no latency', async () => {
+    expect((await client.complete(ID, 50, '&wait=2s')).status).toBe(409)
+    const labels = { http_route: '/batches/:id/complete' }
+    const took = await eventually(async () =>
+      sum(await api.metrics(), 'http_server_request_duration_seconds_sum', labels),
+    )
+    expect(took).toBeLessThan(2)
+  })
+
   it('count answers, and bytes as they come', async () => {
     await startWorkerProcess(line)
     const batch = testBatch(10)

@@ -7,6 +7,7 @@ import { dryRunQuery } from './batches.controller.ts'
 import { type StoredChunk } from './chunk-ledger.ts'
 import { chunkHeaders, COMPLETE, completeQuery, LIST, OPEN, PUT_CHUNK } from './chunk-routes.ts'
 import { ChunkUploads, type ChunkUpload } from './chunk-uploads.ts'
+import { beginsToWait } from './http.ts'
 import { Problem, stopping } from './problem.ts'
 import { readParameters, Route } from './route.ts'
 import { discardRest, readBytes } from './upload-body.ts'
@@ -128,7 +129,7 @@ export class ChunkUploadsController {
     const { dryRun: dry, chunks: said, wait: ms } = readParameters(completeQuery, query)
     const dryRun = dry === 'true'
     const { chunks, ended } = await this.#untilLeft(request, (signal) =>
-      this.#uploads.complete(id, dryRun, said, { ms, signal }),
+      this.#uploads.complete(id, dryRun, said, { ms, signal, begins: () => beginsToWait(reply) }),
     )
     const links = batchLinks(id, dryRun, this.#settings.publicUrl)
     if (!ended) void reply.headers({ location: links.self, 'retry-after': '1' })

@@ -127,7 +127,7 @@ export class ChunkUploads {
     id: string,
     dryRun: boolean,
     chunks: number,
-    wait: { ms: number; signal: AbortSignal },
+    wait: { ms: number; signal: AbortSignal; begins: () => void },
   ): Promise<Completed> {
     const { pool } = this.#parts
     const until = performance.now() + wait.ms
@@ -143,6 +143,7 @@ export class ChunkUploads {
       }
       const left = until - performance.now()
       if (left <= 0) throw chunksMissing(await missingChunks(pool, batch.no, chunks), chunks - known.stored)
+      if (pause === -1) wait.begins()
       await pauseFor(Math.min(pause, left), wait.signal)
     }
   }

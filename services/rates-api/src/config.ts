@@ -21,7 +21,7 @@ const schema = z.object({
   /** Chunks of resumable uploads: each is in memory as it came, which is 900 kB at most. */
   CHUNKS_AT_ONCE: setting.number(1, 1000, 16),
   /** Callers that wait for a batch or follow batches, together. */
-  WATCHERS_AT_ONCE: setting.number(1, 100_000, 500),
+  WATCHERS_AT_ONCE: setting.number(1, 10_000, 500),
   /** Topics that senders may name in `reply-to`, comma separated; the workers' list. */
   REPLY_TOPICS: setting.list.default([]),
   /** Days in which a batch that succeeded may be reverted; the workers' number. */

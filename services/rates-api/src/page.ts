@@ -2,6 +2,7 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { PageFiles } from './page-files.ts'
+import { type ProblemFilter } from './problem.filter.ts'
 import { Problem } from './problem.ts'
 
 /** Nothing comes from anywhere else, nobody frames it, no form of it goes anywhere, and no text becomes a script. */
@@ -27,7 +28,10 @@ const OWN = ['/upload', '/explore']
  * Serves the page of libs/page, as its build made it: to browsers at addresses that answer programs with JSON, too.
  * Links and assets are relative, so that it works below any prefix.
  */
-export function servePage(fastify: FastifyInstance): void {
+export function servePage(fastify: FastifyInstance, filter: ProblemFilter): void {
+  // Nest's handler of errors is for its own routes.
+  const errorHandler = (error: Error, request: FastifyRequest, reply: FastifyReply): void =>
+    filter.answer(error, request, reply)
   const files = new PageFiles(join(dirname(createRequire(import.meta.url).resolve('@rates/page/package.json')), 'dist'))
   const send = (reply: FastifyReply, route: string): FastifyReply => {
     const shell = files.shell()
@@ -53,8 +57,8 @@ export function servePage(fastify: FastifyInstance): void {
       done(error as Error)
     }
   })
-  for (const route of OWN) fastify.get(route, (_, reply) => send(reply, route))
-  fastify.get<{ Params: { file: string } }>('/page/:file', (request, reply) => {
+  for (const route of OWN) fastify.get(route, { errorHandler }, (_, reply) => send(reply, route))
+  fastify.get<{ Params: { file: string } }>('/page/:file', { errorHandler }, (request, reply) => {
     const file = files.asset(request.params.file, request.headers['accept-encoding'])
     if (file === undefined) throw new Problem(404, 'There is no such file.')
     return reply

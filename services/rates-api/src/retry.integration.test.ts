@@ -151,10 +151,10 @@ describe('POST /batches/:id/retry', () => {
     await line.send(records.slice(0, 2))
     await test.until(batch.id, ({ chunks }) => chunks.done === 2)
     await test.post(`/batches/${batch.id}/cancel`)
-    // Somebody else's, one that contradicts the batch, a damaged one; then what was on its way.
+    // Somebody else's, one that contradicts the batch, damaged ones on each partition; then what was on its way.
     const [other] = await chunkRecords(line.topics.bulk, { batchId: batch.id, source: 'o' }, ['x'], { chunks: 1 })
-    const headers = { ...records[3]!.headers, sha256: '0'.repeat(64) }
-    await line.send([...between, other!, { ...records[3]!, headers, value: csv(['AAAAA,BBBBB,2020-01-01,1']) }])
+    const damaged = records.slice(2).map((record) => ({ ...record, value: csv(['AAAAA,BBBBB,2020-01-01,1']) }))
+    await line.send([...between, other!, ...damaged])
     await line.send(records.slice(2))
     await test.outcome('x')
     const id = await test.retry(batch.id)
@@ -183,7 +183,10 @@ describe('what happens in the middle of it', () => {
   })
 
   it('cancels the batch, where the service cannot wait any longer', async () => {
-    const { batch } = await test.failed()
+    const batch = testBatch(3)
+    await test.send(batch, {}, 1)
+    await test.outcome(batch.id)
+    await test.post(`/batches/${batch.id}/revert`)
     // It waits to open the batch until the service was told to stop.
     const client = await test.line.pool.connect()
     await client.query('begin; lock table hidden_batches in share row exclusive mode')
@@ -203,6 +206,7 @@ describe('what happens in the middle of it', () => {
     expect(await test.outcome(`${batch.id}.retry-1`)).toMatchObject({
       state: 'cancelled',
       error: { code: 'retry_broken', message: 'The service is stopping.' },
+      chunks: { done: 0 },
     })
     expect(await test.post(`/batches/${batch.id}/retry`)).toMatchObject({ status: 503, retryAfter: '2' })
   })

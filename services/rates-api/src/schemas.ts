@@ -107,7 +107,10 @@ export const batchSchema = z
     progress: z
       .number()
       .nullable()
-      .meta({ description: '0 to 1 and never back; estimated where only the sender knows how far it is, null while nobody knows.' }),
+      .meta({
+        description:
+          '0 to 1 and never back; estimated where only the sender knows how far it is, null while nobody knows.',
+      }),
     rowsPerSecond: z.number().nullable(),
     etaAt: time.nullable(),
     deadline: time.nullable(),

@@ -31,7 +31,7 @@ export function DayBatches({ query: { orig, dest, day }, focus }: Props): JSX.El
   }, [focus, day])
   const rate = data?.rates[0]
   return (
-    <section class="day" aria-busy={busy}>
+    <section class="day" aria-label="Batches of the day" aria-busy={busy}>
       <h2 ref={heading} tabIndex={-1}>
         {day}
         {rate?.day === day && `: ${wordsOf(rate)}`}

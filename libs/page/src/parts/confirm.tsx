@@ -22,11 +22,15 @@ export function Confirm({ title, action, danger = false, children, act, onClose 
   const [acting, setActing] = useState(false)
   const [refusal, setRefusal] = useState<string>()
   useLayoutEffect(() => {
-    const before = document.activeElement
-    dialog.current?.showModal()
+    const element = dialog.current!
+    element.showModal()
     confirm.current?.focus()
     return () => {
-      if (before instanceof HTMLElement && before.isConnected) before.focus()
+      element.close()
+      // The button that opened it may be gone by what was done.
+      requestAnimationFrame(() => {
+        if (document.activeElement === document.body) document.getElementById('main')?.focus({ preventScroll: true })
+      })
     }
   }, [])
   const go = async (): Promise<void> => {
@@ -65,7 +69,7 @@ export function Confirm({ title, action, danger = false, children, act, onClose 
           {acting ? 'Asking the service…' : action}
         </button>
         <button type="button" disabled={acting} onClick={onClose}>
-          {refusal === undefined ? 'Leave it' : 'Close'}
+          Back
         </button>
       </p>
     </dialog>

@@ -1,6 +1,5 @@
 import { type Batch } from '@rates/core/batch'
 import { type JSX } from 'preact'
-import { percent } from '../format.ts'
 
 /** How far a batch is; it moves to and fro while nobody can know. */
 export function ProgressBar({ id, progress }: Pick<Batch, 'id' | 'progress'>): JSX.Element {
@@ -8,8 +7,6 @@ export function ProgressBar({ id, progress }: Pick<Batch, 'id' | 'progress'>): J
   return progress === null ? (
     <progress aria-label={label} />
   ) : (
-    <progress aria-label={label} value={progress} max={1}>
-      {percent(progress)}
-    </progress>
+    <progress aria-label={label} value={progress} max={1} />
   )
 }

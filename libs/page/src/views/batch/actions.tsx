@@ -18,6 +18,8 @@ export const actionsFor = (batch: Batch): Action[] => {
 }
 
 const NAMES: Record<Action, string> = { revert: 'Revert', cancel: 'Cancel', retry: 'Run again' }
+/** In a dialog, Cancel alone would be understood as the way back. */
+const ANSWERS: Record<Action, string> = { revert: 'Revert it', cancel: 'Cancel the batch', retry: 'Run it again' }
 
 /** What can be done to the batch; each is asked about first. */
 export function Actions({ batch, onChanged }: { batch: Batch; onChanged: (batch: Batch) => void }): JSX.Element {
@@ -38,7 +40,7 @@ export function Actions({ batch, onChanged }: { batch: Batch; onChanged: (batch:
       {asked !== undefined && (
         <Confirm
           title={`${NAMES[asked]} ${batch.id}?`}
-          action={NAMES[asked]}
+          action={ANSWERS[asked]}
           danger={asked !== 'retry'}
           act={() => act(asked)}
           onClose={() => ask(undefined)}
