@@ -143,7 +143,7 @@ export class ChunkUploads {
       }
       const left = until - performance.now()
       if (left <= 0) throw chunksMissing(await missingChunks(pool, batch.no, chunks), chunks - known.stored)
-      if (pause === -1) wait.begins()
+      if (pause === FIRST_PAUSE) wait.begins()
       await pauseFor(Math.min(pause, left), wait.signal)
     }
   }

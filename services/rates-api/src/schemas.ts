@@ -104,13 +104,10 @@ export const batchSchema = z
     chunks: z.strictObject({ done: z.int(), expected: z.int().nullable() }),
     rows: z.strictObject({ accepted: z.int(), rejected: z.int(), expected: z.int().nullable() }),
     bytes: z.int().meta({ description: 'As sent, which is compressed as a rule.' }),
-    progress: z
-      .number()
-      .nullable()
-      .meta({
-        description:
-          '0 to 1 and never back; estimated where only the sender knows how far it is, null while nobody knows.',
-      }),
+    progress: z.number().nullable().meta({
+      description:
+        '0 to 1 and never back; estimated where only the sender knows how far it is, null while nobody knows.',
+    }),
     rowsPerSecond: z.number().nullable(),
     etaAt: time.nullable(),
     deadline: time.nullable(),

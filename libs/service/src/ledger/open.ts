@@ -34,7 +34,8 @@ export function openingValues(headers: BatchHeaders, topic: string | null, creat
     headers.source ?? null,
     headers.replaces ?? null,
     headers.retryOf ?? null,
-    headers.deadline ?? null,
+    // To the millisecond, as everyone else reads it: PostgreSQL would round what is finer, and it would be another time.
+    headers.deadline === undefined ? null : new Date(headers.deadline),
     headers.onDeadline ?? 'fail',
     headers.replyTo ?? null,
     headers.correlationId ?? null,
