@@ -44,7 +44,9 @@ for (const [name, content] of [...files]) {
   files.set(`${name}.br`, brotliCompressSync(content))
 }
 
-const [entry, { imports }] = Object.entries(metafile.outputs).find(([, { entryPoint }]) => entryPoint === 'src/main.tsx')
+const [entry, { imports }] = Object.entries(metafile.outputs).find(
+  ([, { entryPoint }]) => entryPoint === 'src/main.tsx',
+)
 const preloads = imports
   .filter(({ kind }) => kind === 'import-statement')
   .map(({ path }) => `<link rel="modulepreload" href="page/${basename(path)}" />`)

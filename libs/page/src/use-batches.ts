@@ -16,9 +16,10 @@ export interface LiveBatches {
 /** All batches that changed lately, live, and those that `pages` (queries of GET /batches) ask for besides. */
 export function useBatches(pages: readonly string[]): LiveBatches {
   const [store, set] = useState<BatchStore>(new Map())
-  const [told, setTold] = useState(false)
   const [pagesAre, setPages] = useState<'asked' | 'there' | 'missing'>('asked')
   const left = useRef(new AbortController())
+  const keys = useRef<ReadonlySet<string>>(new Set())
+  const [readies, setReadies] = useState(0)
   useEffect(() => {
     left.current = new AbortController()
     void readPages()
@@ -40,13 +41,17 @@ export function useBatches(pages: readonly string[]): LiveBatches {
   }
   const connected = useFollow(ALL_BATCHES, {
     onBatches: add,
-    onReady(keys, again) {
-      setTold(true)
+    onReady(told, again) {
+      keys.current = told
+      setReadies((n) => n + 1)
       if (again || pagesAre === 'missing') void readPages()
-      if (again) void endedMeanwhile(store.values(), keys, left.current.signal).then(add)
     },
   })
-  return { store, ready: told && pagesAre === 'there', connected }
+  // All that are open are told when the connection is made: one that is not was read before it ended.
+  useEffect(() => {
+    if (readies > 0) void endedMeanwhile(store.values(), keys.current, left.current.signal).then(add)
+  }, [readies, pagesAre])
+  return { store, ready: readies > 0 && pagesAre === 'there', connected }
 }
 
 /** Ones that were open and are not told as open any more: what became of them. */
@@ -55,7 +60,8 @@ export async function endedMeanwhile(
   told: ReadonlySet<string>,
   signal: AbortSignal,
 ): Promise<Batch[]> {
-  const missed = [...batches].filter((batch) => isOpen(batch) && !told.has(keyOf(batch))).slice(0, 50)
+  const isMissed = (batch: Batch): boolean => !told.has(keyOf(batch))
+  const missed = [...batches].filter((batch) => isOpen(batch) && isMissed(batch)).slice(0, 50)
   const answers = await Promise.allSettled(missed.map((batch) => readJson<Batch>(batchPath(batch), signal)))
-  return answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []))
+  return answers.flatMap((answer) => (answer.status === 'fulfilled' && isMissed(answer.value) ? [answer.value] : []))
 }

@@ -51,7 +51,7 @@ export const FAILPOINTS = [
   'inside-trim',
   'after-trim',
   'inside-forget',
-  // an upload
+  // an upload, or running a batch again
   'opened-upload',
   'sent-chunk',
   'sent-upload',

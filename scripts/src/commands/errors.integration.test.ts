@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { once } from 'node:events'
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -123,7 +123,7 @@ describe('rates errors', () => {
     expect(await errors(...args)).toMatchObject({ code, out: '', err: expect.stringContaining(message) })
   })
 
-  it('leaves no file behind that has not all of them', async () => {
+  it('leaves files as they are if not all of them come', async () => {
     const server = createServer((_, answer) => {
       answer.writeHead(200, { 'content-type': 'application/x-ndjson' })
       answer.write(`${JSON.stringify({ row: 1 })}\n`, () => answer.destroy())
@@ -132,10 +132,12 @@ describe('rates errors', () => {
     await once(server, 'listening')
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
     const file = join(folder, 'part.csv')
+    await writeFile(file, 'as it was')
     const { code, err } = await errors('bad', '-o', file, '--url', url)
     server.close()
     expect(code).toBe(3)
     expect(err).toContain(`The API at ${url} cannot be reached`)
-    expect((await readdir(folder)).filter((name) => name.startsWith('part'))).toEqual([])
+    expect((await readdir(folder)).filter((name) => name.startsWith('part'))).toEqual(['part.csv'])
+    expect(await readFile(file, 'utf8')).toBe('as it was')
   })
 })

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { chunkRecords, testBatch, type TestBatch } from '@rates/testing/batches'
 import { eventually } from '@rates/testing/eventually'
@@ -203,7 +204,8 @@ describe('a batch is not run again', () => {
       await sent({ reverted: true }),
     ]
     const answers = await atOnce([`/batches/${first.id}/retry`, `/batches/${second.id}/retry`], async () => {
-      expect(await test.post(`/batches/${third.id}/retry`)).toMatchObject({ status: 503, retryAfter: '2' })
+      const answer = await Promise.race([test.post(`/batches/${third.id}/retry`), sleep(10_000)])
+      expect(answer).toMatchObject({ status: 503, retryAfter: '2' })
     })
     expect(answers.map(({ status }) => status)).toEqual([202, 202])
     await test.outcome(await test.retry(third.id))

@@ -161,6 +161,17 @@ describe('POST /batches/:id/retry', () => {
     expect(await test.outcome(id)).toMatchObject({ chunks: { done: 6, expected: 6 } })
     await expectSucceeded(id, batch)
   })
+
+  it('finds the record that had ended its workers', async () => {
+    const { pool } = test.line
+    const { batch, addPort } = await test.failed()
+    // As a record is set aside that is poison: it is not stored.
+    await pool.query(`update batches set error = '{"code":"internal_error","message":""}' where id = $1`, [batch.id])
+    const stored = 'delete from batch_chunks where chunk = 1 and batch_no = (select no from batches where id = $1)'
+    await pool.query(stored, [batch.id])
+    await addPort()
+    await expectSucceeded(await test.retry(batch.id), batch)
+  })
 })
 
 describe('what happens in the middle of it', () => {

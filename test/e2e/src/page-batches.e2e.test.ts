@@ -58,6 +58,13 @@ async function sendToEnd(batch: TestBatch, headers: Partial<BatchHeaders> = {}):
   await line.reply(batch.id)
 }
 
+/** As many that have succeeded. */
+const seedMany = (name: string, count: number): Promise<unknown> =>
+  line.pool.query(
+    `insert into batches (id, state, finished_at) select $1 || '-' || n, 'succeeded', now() from generate_series(1, $2::int) n`,
+    [name, count],
+  )
+
 const region = (page: Page, name: string): Locator => page.getByRole('region', { name, exact: true })
 const cardOf = (page: Page, section: string, id: string): Locator =>
   region(page, section).getByRole('link').filter({ hasText: id })
@@ -350,9 +357,7 @@ describe('the list', () => {
   })
 
   it('has older pages, and does not move while somebody reads further down', async () => {
-    await line.pool.query(
-      `insert into batches (id, state, finished_at) select 'many-' || n, 'succeeded', now() from generate_series(1, 120) n`,
-    )
+    await seedMany('many', 120)
     const page = await open('/batches')
     await rowOf(page, 'many-120').waitFor()
     expect((await shownIds(page)).length).toBe(50)
@@ -373,31 +378,56 @@ describe('the list', () => {
 })
 
 describe('a service that is away', () => {
+  const expected = [/ERR_CONNECTION_REFUSED/, /ERR_INCOMPLETE_CHUNKED_ENCODING/, /ERR_CONNECTION_RESET/]
+  /** Kills it, waits until the pages say so, and starts it again. */
+  async function restart(pages: readonly Page[], meanwhile: () => Promise<unknown>): Promise<void> {
+    const notes = pages.map((page) => page.getByText('The service is not heard'))
+    api.signal('SIGKILL')
+    await api.exited
+    for (const note of notes) await note.waitFor()
+    await meanwhile()
+    api = await startApiProcess(line, { PORT: new URL(api.url).port })
+    for (const note of notes) await note.waitFor({ state: 'detached' })
+  }
+
   it('is told, and what has happened meanwhile is there when it is back', async () => {
     const [going, meanwhile] = [testBatch(100, { id: 'goes-on' }), testBatch(10, { id: 'meanwhile' })]
     const sendRest = await send(going, {}, 2, 1)
-    const expected = [/ERR_CONNECTION_REFUSED/, /ERR_INCOMPLETE_CHUNKED_ENCODING/, /ERR_CONNECTION_RESET/]
-    const [overview, list, own] = (await Promise.all(
-      ['/', '/batches', `/batches/${going.id}`].map((path) => open(path, { expected })),
-    )) as [Page, Page, Page]
+    const overview = await open('/', { expected })
+    const list = await open('/batches', { expected })
+    const own = await open(`/batches/${going.id}`, { expected })
     await cardOf(overview, 'Loading now', going.id).waitFor()
     await rowOf(list, going.id).getByText('50\u202f%').waitFor()
     await region(own, 'Progress').waitFor()
-    api.signal('SIGKILL')
-    await api.exited
-    for (const page of [overview, list, own]) await page.getByText('The service does not answer').waitFor()
-    await sendRest()
-    await sendToEnd(meanwhile)
-    await line.reply(going.id)
-    api = await startApiProcess(line, { PORT: new URL(api.url).port })
-    for (const page of [overview, list, own]) {
-      await page.getByText('The service does not answer').waitFor({ state: 'detached' })
-    }
+    await restart([overview, list, own], async () => {
+      await sendRest()
+      await sendToEnd(meanwhile)
+      await line.reply(going.id)
+    })
     await cardOf(overview, 'Published lately', going.id).waitFor()
     await cardOf(overview, 'Published lately', meanwhile.id).waitFor()
     await rowOf(list, going.id).getByText('succeeded').waitFor()
     await rowOf(list, meanwhile.id).waitFor()
     await state(own, 'succeeded')
+  })
+
+  it('has so much to tell when it is back that it tells only the newest', async () => {
+    const going = testBatch(100, { id: 'forgotten' })
+    const sendRest = await send(going, {}, 2, 1)
+    const overview = await open('/', { expected })
+    const list = await open('/batches', { expected })
+    const searched = await open('/batches?q=forgotten', { expected })
+    await cardOf(overview, 'Loading now', going.id).waitFor()
+    for (const page of [list, searched]) await rowOf(page, going.id).getByText('50\u202f%').waitFor()
+    await restart([overview, list, searched], async () => {
+      await sendRest()
+      await line.reply(going.id)
+      await seedMany('more', 60)
+    })
+    await region(overview, 'Loading now').getByText('Nothing is being loaded.').waitFor()
+    await rowOf(searched, going.id).getByText('succeeded').waitFor()
+    await rowOf(list, 'more-60').waitFor()
+    expect(await shownIds(list)).toEqual(Array.from({ length: 50 }, (_, i) => `more-${60 - i}`))
   })
 })
 

@@ -9,10 +9,6 @@ import { endedBatches, loadingBatches } from './page-demo.ts'
 const stay = process.argv.includes('--stay')
 const servers = await startOwnServers()
 const { line } = servers
-const stop = async (): Promise<void> => {
-  await line.close()
-  await servers.stop()
-}
 try {
   await startWorkerProcess(line, { WORKER_NAME: 'ingest-1' })
   await startWorkerProcess(line, { WORKER_NAME: 'ingest-2' })
@@ -27,20 +23,20 @@ try {
     await new Promise((resolve) => process.once('SIGTERM', resolve).once('SIGINT', resolve))
   } else await takePictures(url)
 } finally {
-  await stop()
+  await servers.stop()
 }
 
 async function takePictures(url: string): Promise<void> {
   const browser = await openBrowser()
   try {
     for (const [name, path, ready] of [
-      ['page-overview', './', '.pulse'],
+      ['page-overview', './', '.card.in_progress'],
       ['page-batch', 'batches/acme-freight-2026-11-20', '.phase-bar'],
       ['page-errors', 'batches/harbour-data-w47', 'table.errors'],
     ] as const) {
       const { page, close } = await newPage(browser, { url, size: { width: 1120, height: 760 }, timezone: 'UTC' })
       await page.goto(path)
-      await page.locator(ready).waitFor()
+      await page.locator(ready).first().waitFor()
       await page.screenshot({ path: fileURLToPath(new URL(`../../../docs/plots/${name}.png`, import.meta.url)) })
       await close()
     }

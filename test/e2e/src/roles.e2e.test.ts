@@ -132,6 +132,9 @@ describe('roles with the grants of their part', () => {
         expect(await call('PUT', '/batches/in-chunks/chunks/0', csv(lines).toString(), 'text/csv')).toBe(202)
         expect(await call('POST', '/batches/in-chunks/complete?chunks=1')).toBe(202)
         await line.reply('in-chunks')
+        expect(await call('POST', '/batches/in-chunks/revert')).toBe(200)
+        expect(await call('POST', '/batches/in-chunks/retry')).toBe(202)
+        await line.reply('in-chunks.retry-1')
         const [orig, dest] = lines[0]!.split(',')
         const days = `date_from=${month}-01&date_to=${month}-28`
         for (const path of [

@@ -4,7 +4,7 @@ import { type ComponentChildren, type JSX } from 'preact'
 export function Stale({ connected }: { connected: boolean }): JSX.Element | null {
   return connected ? null : (
     <p class="stale" role="status">
-      The service does not answer: this is what it said last. Trying again…
+      The service is not heard: this is what it said last. Trying again…
     </p>
   )
 }

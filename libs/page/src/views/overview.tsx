@@ -106,11 +106,13 @@ function Card({ batch, aside, corner, children }: CardProps): JSX.Element {
   return (
     <li>
       <a class={`card ${batch.state}`} href={batchPath(batch)}>
-        <span class="head">
-          <strong class="id">{batch.id}</strong>
-          {batch.dryRun && <span class="tag">dry run</span>}
-          {batch.source !== null && <span class="soft source">{batch.source}</span>}
-          {aside}
+        <span class="top">
+          <span class="head">
+            <strong class="id">{batch.id}</strong>
+            {batch.dryRun && <span class="tag">dry run</span>}
+            {batch.source !== null && <span class="soft source">{batch.source}</span>}
+            {aside}
+          </span>
           <span class="corner">{corner}</span>
         </span>
         {children}

@@ -34,6 +34,9 @@ export function useList(filter: Filter, { free, back }: { free: () => boolean; b
   const [readingMore, setReadingMore] = useState(false)
   const asking = useRef(new AbortController())
   const newest = useRef('')
+  /** Keys of what the connection has told; undefined until it has told all that there is. */
+  const told = useRef<ReadonlySet<string>>(undefined)
+  const [readies, setReadies] = useState(0)
   /** The rows are from an earlier visit. */
   const returned = useRef(list !== EMPTY_LIST)
   const latest = useRef({ query, list })
@@ -72,22 +75,31 @@ export function useList(filter: Filter, { free, back }: { free: () => boolean; b
   useEffect(() => () => void (kept = latest.current), [])
 
   const connected = useFollow(ALL_BATCHES, {
-    onConnect: () => void (newest.current = newestOf(list)),
+    onConnect() {
+      newest.current = newestOf(list)
+      told.current = undefined
+    },
     onBatches: (batches) => change((now) => tell(now, batches, fits)),
-    onReady(told, again) {
+    onReady(keys, again) {
       const missed = again || returned.current
       returned.current = false
+      told.current = keys
+      setReadies((n) => n + 1)
       if (list.shown === undefined) {
         if (refusal !== undefined) restart()
         return
       }
       if (!missed) return
-      void read('', (page) => change((now) => renew(now, page, { told, newest: newest.current, fits })))
-      void endedMeanwhile(openRows(list), told, asking.current.signal).then((ended) =>
-        change((now) => tell(now, ended, fits)),
-      )
+      void read('', (page) => change((now) => renew(now, page, { told: keys, newest: newest.current, fits })))
     },
   })
+  // All that are open are told when the connection is made: a row that is not was read before its batch ended.
+  useEffect(() => {
+    if (told.current === undefined) return
+    void endedMeanwhile(openRows(list), told.current, asking.current.signal).then((ended) => {
+      if (ended.length > 0) change((now) => tell(now, ended, fits))
+    })
+  }, [list.shown, readies])
   const showNew = (): void => (list.overflow ? restart() : setList(reveal))
   return {
     list: list.shown === undefined ? before : list,
