@@ -141,7 +141,7 @@ function readWhole(contentType: ContentType | undefined, body: Uint8Array): Inco
   if (contentType === 'text/csv' || contentType === 'application/x-ndjson') return parserOf(contentType, body)
   if (contentType === undefined && first !== 0x7b) {
     const line = new TextDecoder().decode(body.subarray(0, 1000)).split(/\r?\n/, 1)[0]!
-    return line.split(',').length === 4
+    return line.replaceAll(/"[^"]*"/g, '').split(',').length === 4 // a comma in quotes parts nothing
       ? parserOf('text/csv', body)
       : `it is neither JSON nor CSV of four columns: ${JSON.stringify(line.slice(0, 60))}`
   }

@@ -318,5 +318,15 @@ describe('records that are no part of a batch', () => {
 })
 
 describe('in the end', () => {
+  it('CSV is told by its columns, whatever stands in quotes', async () => {
+    const { id } = testBatch(1)
+    const value = Buffer.from('CNSGH,NLRTM,2026-01-01,"1,200"\n')
+    await line.send([{ topic: line.topics.batches, headers: { 'batch-id': id }, value }])
+    expect(await line.reply(id)).toMatchObject({
+      error: { code: 'rejected_rows' },
+      errors: [{ row: 1, field: 'price' }],
+    })
+  })
+
   it('nothing is left', () => settled(line))
 })

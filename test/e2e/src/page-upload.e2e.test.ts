@@ -71,6 +71,17 @@ async function drop(page: Page, ...files: TestFile[]): Promise<void> {
   await page.dispatchEvent('main', 'drop', { dataTransfer })
 }
 
+/** Holds uploads back until they are released. */
+async function hold(page: Page): Promise<() => void> {
+  let release: () => void = () => undefined
+  const released = new Promise<void>((resolve) => (release = resolve))
+  await page.route('**/batches?id=*', async (route) => {
+    await released
+    await route.continue()
+  })
+  return release
+}
+
 const headed = (page: Page, text: string): Promise<void> =>
   page.getByRole('heading', { level: 2, name: text, exact: true }).waitFor({ timeout: 30_000 })
 
@@ -135,13 +146,14 @@ describe('a good file', () => {
 
   it('is sent on while another place of the page is looked at', async () => {
     const page = await open()
-    await page.route('**/batches?id=*', async (route) => {
-      await page.getByRole('link', { name: 'Overview' }).click()
-      await route.continue()
-    })
+    const release = await hold(page)
     await choose(page, file('a.csv', csv(batch.lines)))
-    await page.getByText('Published lately').waitFor()
-    await page.getByRole('link', { name: 'Upload' }).click()
+    await headed(page, 'Sending a.csv to be checked')
+    const places = page.getByRole('navigation', { name: 'Page' })
+    await places.getByRole('link', { name: 'Batches' }).click()
+    await page.getByRole('heading', { level: 1, name: 'Batches' }).waitFor()
+    release()
+    await places.getByRole('link', { name: 'Upload' }).click()
     await headed(page, '2\u202f000 rows are good')
   })
 })
@@ -328,11 +340,7 @@ describe('an upload that is stopped', () => {
 
   it('is not left without a question', async () => {
     const page = await open()
-    let release: () => void = () => undefined
-    await page.route('**/batches?id=*', async (route) => {
-      await new Promise<void>((resolve) => (release = resolve))
-      await route.continue()
-    })
+    const release = await hold(page)
     await choose(page, file('a.csv', csv(testBatch(3).lines)))
     await headed(page, 'Sending a.csv to be checked')
     await page.getByRole('heading', { level: 1 }).click() // browsers ask only where a person has done something
