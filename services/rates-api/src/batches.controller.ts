@@ -12,6 +12,7 @@ import { STREAM_HEADERS } from './batch-stream.ts'
 import { beginsToWait } from './http.ts'
 import { Ledger } from './ledger.ts'
 import { listQuery, writeCursor } from './list-query.ts'
+import { AGAIN, noBatch, notSeenYet } from './no-batch.ts'
 import { Problem } from './problem.ts'
 import { readParameters, Route } from './route.ts'
 import { batchesSchema, batchSchema, problemSchema, rowErrorsSchema } from './schemas.ts'
@@ -21,9 +22,6 @@ const MAX_JSON_ERRORS = 1000
 
 const FORMATS = { json: 'application/json', events: 'text/event-stream' } as const
 const ERROR_FORMATS = { json: 'application/json', csv: 'text/csv', ndjson: 'application/x-ndjson' } as const
-
-/** Seconds after which it is worth asking again for a batch that has not ended. */
-const AGAIN = '1'
 
 const formatParameter = z
   .enum(['json', 'events'])
@@ -198,16 +196,4 @@ async function firstOf(rows: AsyncIterable<BadRow>, count: number): Promise<BadR
     if (first.length === count) break
   }
   return first
-}
-
-export function noBatch(id: string): Problem {
-  return new Problem(404, `There is no batch ${JSON.stringify(id.slice(0, 128))}.`)
-}
-
-/** Somebody may just have sent it. */
-function notSeenYet(id: string): Problem {
-  return new Problem(404, noBatch(id).message, {
-    extensions: { code: 'not_seen_yet' },
-    headers: { 'retry-after': AGAIN },
-  })
 }

@@ -19,6 +19,7 @@ import {
   type StoredChunk,
 } from './chunk-ledger.ts'
 import { hasEnded, judgeChunk, judgeChunks } from './chunk-verdict.ts'
+import { notSeenYet } from './no-batch.ts'
 import { Problem } from './problem.ts'
 import { kafkaAway, SendFailed, type SharedProducer } from './shared-producer.ts'
 
@@ -94,7 +95,7 @@ export class ChunkUploads {
     const content = await this.#check(upload)
     const taken = { sha256: content.sha256.toString('hex'), rows: content.rows }
     const known = await findChunk(pool, id, dryRun, chunk)
-    if (!known) throw notSeenYet(id)
+    if (!known) throw notSeenYet(id, `: PUT /batches/${id} opens it`)
     if (judgeChunk(known, { chunk, total, sha256: content.sha256 }) === 'stored') return { ...taken, stored: true }
     const kafka = await producer.acquire()
     const { format, encoding, body } = upload
@@ -114,7 +115,7 @@ export class ChunkUploads {
   /** The chunks that are stored, and how many there are to be. @throws Problem 404 */
   async list(id: string, dryRun: boolean): Promise<{ total: number | null; chunks: AsyncIterable<StoredChunk[]> }> {
     const known = await findChunk(this.#parts.pool, id, dryRun, 0)
-    if (!known) throw notSeenYet(id)
+    if (!known) throw notSeenYet(id, `: PUT /batches/${id} opens it`)
     return { total: known.total, chunks: storedChunks(this.#parts.pool, known.batch.no) }
   }
 
@@ -133,7 +134,7 @@ export class ChunkUploads {
     const until = performance.now() + wait.ms
     for (let pause = FIRST_PAUSE; ; pause = Math.min(pause * 1.5, LONGEST_PAUSE)) {
       const known = await countChunks(pool, id, dryRun, chunks)
-      if (!known) throw notSeenYet(id)
+      if (!known) throw notSeenYet(id, `: PUT /batches/${id} opens it`)
       const { batch, total } = known
       const standing = judgeChunks(known, chunks)
       if (standing === 'whole') return { chunks: total!, ended: batch.state !== 'open' }
@@ -192,12 +193,6 @@ export class ChunkUploads {
     }
   }
 }
-
-const notSeenYet = (id: string): Problem =>
-  new Problem(404, `There is no batch ${JSON.stringify(id)}: PUT /batches/${id} opens it.`, {
-    extensions: { code: 'not_seen_yet' },
-    headers: { 'retry-after': '1' },
-  })
 
 const chunksMissing = (missing: number[], count: number): Problem =>
   new Problem(409, `${count} ${count === 1 ? 'chunk is' : 'chunks are'} not stored.`, {

@@ -1,14 +1,12 @@
 import { batchLinks } from './batch-view.ts'
+import { notSeenYet } from './no-batch.ts'
 import { Problem } from './problem.ts'
 import { type Standing } from './retry-ledger.ts'
 
 /** What a batch is not run again for, as the caller is told it. */
 export function refusal(id: string, standing: Standing, publicUrl: string): Problem {
   const { code, other } = standing
-  if (code === 'not_seen_yet') {
-    const headers = { 'retry-after': '1' }
-    return new Problem(404, `There is no batch ${JSON.stringify(id.slice(0, 128))}.`, { extensions: { code }, headers })
-  }
+  if (code === 'not_seen_yet') return notSeenYet(id)
   const batch = other === undefined ? {} : { batch: batchLinks(other, false, publicUrl).self }
   const by = code === 'replaced' ? { replacedBy: standing.by } : {}
   return new Problem(409, detailOf(id, standing), { extensions: { code, ...batch, ...by } })
