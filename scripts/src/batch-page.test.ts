@@ -1,40 +1,28 @@
 import { describe, expect, it } from '@jest/globals'
 import { type Batch } from '@rates/core/batch'
+import { shownBatch } from '@rates/testing/shown-batch'
 import { describeBatch, listBatches } from './batch-page.ts'
 
-const batch = (change: Partial<Batch>): Batch => ({
-  id: 'b-1',
-  state: 'in_progress',
-  source: 'acme',
-  replaces: null,
-  replacedBy: null,
-  retryOf: null,
-  dryRun: false,
-  correlationId: null,
-  chunks: { done: 8, expected: 32 },
-  rows: { accepted: 250_000, rejected: 0, expected: 1_000_000 },
-  bytes: 7_000_000,
-  progress: 0.25,
-  rowsPerSecond: 500_000,
-  etaAt: '2026-01-31T08:00:02.000Z',
-  deadline: '2026-01-31T08:00:30.000Z',
-  slackSeconds: 28,
-  createdAt: '2026-01-31T08:00:00.000Z',
-  startedAt: '2026-01-31T08:00:00.100Z',
-  finishedAt: null,
-  hiddenAt: null,
-  purgedAt: null,
-  phases: { queueSeconds: 0.1, loadSeconds: null, publishSeconds: null },
-  peakMemoryBytes: 120e6,
-  attempts: 1,
-  workers: ['ingest-1', 'ingest-2'],
-  log: null,
-  traceId: null,
-  digest: null,
-  error: null,
-  links: { self: '', errors: '' },
-  ...change,
-})
+/** It loads. */
+const batch = (change: Partial<Batch>): Batch =>
+  shownBatch('b-1', {
+    state: 'in_progress',
+    source: 'acme',
+    chunks: { done: 8, expected: 32 },
+    rows: { accepted: 250_000, rejected: 0, expected: 1_000_000 },
+    bytes: 7_000_000,
+    progress: 0.25,
+    rowsPerSecond: 500_000,
+    etaAt: '2026-01-31T08:00:02.000Z',
+    deadline: '2026-01-31T08:00:30.000Z',
+    slackSeconds: 28,
+    createdAt: '2026-01-31T08:00:00.000Z',
+    startedAt: '2026-01-31T08:00:00.100Z',
+    phases: { queueSeconds: 0.1, loadSeconds: null, publishSeconds: null },
+    peakMemoryBytes: 120e6,
+    workers: ['ingest-1', 'ingest-2'],
+    ...change,
+  })
 
 describe('describeBatch', () => {
   it('shows what is known of a batch that is being loaded', () => {

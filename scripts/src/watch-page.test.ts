@@ -1,40 +1,26 @@
 import { describe, expect, it } from '@jest/globals'
 import { type Batch } from '@rates/core/batch'
+import { shownBatch } from '@rates/testing/shown-batch'
 import { changeLine, changeOf, liveLines } from './watch-page.ts'
 
-const batch = (change: Partial<Batch>): Batch => ({
-  id: 'b-1',
-  state: 'in_progress',
-  source: 'acme',
-  replaces: null,
-  replacedBy: null,
-  retryOf: null,
-  dryRun: false,
-  correlationId: null,
-  chunks: { done: 8, expected: 32 },
-  rows: { accepted: 250_000, rejected: 0, expected: 1_000_000 },
-  bytes: 7_000_000,
-  progress: 0.25,
-  rowsPerSecond: 500_000,
-  etaAt: '2026-01-31T08:00:03.500Z',
-  deadline: '2026-01-31T08:00:30.000Z',
-  slackSeconds: 26.5,
-  createdAt: '2026-01-31T08:00:00.000Z',
-  startedAt: '2026-01-31T08:00:00.100Z',
-  finishedAt: null,
-  hiddenAt: null,
-  purgedAt: null,
-  phases: { queueSeconds: 0.1, loadSeconds: null, publishSeconds: null },
-  peakMemoryBytes: null,
-  attempts: 1,
-  workers: [],
-  log: null,
-  traceId: null,
-  digest: null,
-  error: null,
-  links: { self: '', errors: '' },
-  ...change,
-})
+/** It loads. */
+const batch = (change: Partial<Batch>): Batch =>
+  shownBatch('b-1', {
+    state: 'in_progress',
+    source: 'acme',
+    chunks: { done: 8, expected: 32 },
+    rows: { accepted: 250_000, rejected: 0, expected: 1_000_000 },
+    bytes: 7_000_000,
+    progress: 0.25,
+    rowsPerSecond: 500_000,
+    etaAt: '2026-01-31T08:00:03.500Z',
+    deadline: '2026-01-31T08:00:30.000Z',
+    slackSeconds: 26.5,
+    createdAt: '2026-01-31T08:00:00.000Z',
+    startedAt: '2026-01-31T08:00:00.100Z',
+    phases: { queueSeconds: 0.1, loadSeconds: null, publishSeconds: null },
+    ...change,
+  })
 const ended = (change: Partial<Batch>): Batch =>
   batch({ state: 'succeeded', finishedAt: '2026-01-31T08:00:04.200Z', etaAt: null, progress: 1, ...change })
 
