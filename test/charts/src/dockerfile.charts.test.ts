@@ -60,8 +60,8 @@ const folders: Record<string, string> = {
 }
 
 function ownDependencies(folder: string): string[] {
-  const { dependencies } = JSON.parse(readFileSync(join(root, folder, 'package.json'), 'utf8')) as {
-    dependencies: Record<string, string>
+  const { dependencies = {} } = JSON.parse(readFileSync(join(root, folder, 'package.json'), 'utf8')) as {
+    dependencies?: Record<string, string>
   }
   const own = Object.keys(dependencies).filter((name) => name.startsWith('@rates/'))
   return own.flatMap((name) => [folders[name] ?? name, ...ownDependencies(folders[name]!)])
