@@ -57,6 +57,13 @@ describe('installing into an empty namespace', () => {
     expect([...components].sort()).toEqual(['api', 'import', 'ingest', 'kafka', 'migrate', 'postgres'])
   }, 300_000)
 
+  it('shows the page to browsers: the images have it', async () => {
+    const page = await fetch(`${installed.apiUrl}/batches/any`, { headers: { accept: 'text/html' } })
+    const [, script] = /<script type="module" src="([^"]+)"/.exec(await page.text()) ?? []
+    const answered = await fetch(`${installed.apiUrl}/${script}`)
+    expect([answered.status, answered.headers.get('content-type')]).toEqual([200, 'text/javascript; charset=utf-8'])
+  }, 60_000)
+
   it('passes helm test', async () => {
     expect(await helm(['test', RELEASE, '-n', NAMESPACE, '--timeout', '180s'])).toMatch(/Phase:\s+Succeeded/)
   }, 300_000)
