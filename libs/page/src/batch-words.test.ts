@@ -1,11 +1,11 @@
 import { describe, expect, it } from '@jest/globals'
 import { doneIn, rowsText, slackOf, tookSeconds } from './batch-words.ts'
-import { testBatch } from './test-batch.ts'
+import { shownBatch } from '@rates/testing/shown-batch'
 
 const now = Date.parse('2026-11-21T08:00:10Z')
 
 describe('an open batch', () => {
-  const open = testBatch('a', { state: 'in_progress', createdAt: '2026-11-21T08:00:00Z' })
+  const open = shownBatch('a', { state: 'in_progress', createdAt: '2026-11-21T08:00:00Z' })
 
   it('is told by its expected end', () => {
     expect(doneIn({ ...open, etaAt: '2026-11-21T08:00:40Z' }, now)).toBe('done in 30 s')
@@ -33,7 +33,7 @@ describe('an open batch', () => {
 })
 
 it('says of an ended batch whether it kept its deadline', () => {
-  const ended = testBatch('a', { state: 'succeeded', finishedAt: '2026-11-21T08:00:05Z' })
+  const ended = shownBatch('a', { state: 'succeeded', finishedAt: '2026-11-21T08:00:05Z' })
   expect(slackOf({ ...ended, slackSeconds: 90 })?.text).toBe('90 s before its deadline')
   expect(slackOf({ ...ended, slackSeconds: -3 })).toEqual({ text: 'deadline missed by 3 s', late: true })
   expect(tookSeconds({ ...ended, createdAt: '2026-11-21T08:00:00Z' }, now)).toBe(5)

@@ -145,7 +145,7 @@ export async function createApp(parts: Parts): Promise<NestFastifyApplication> {
   })
   const document = (): object => openApi(routesOf(CONTROLLERS), settings.BUILD_VERSION, settings.PUBLIC_URL)
   servePage(app.getHttpAdapter().getInstance() as unknown as FastifyInstance, filter)
-  await serveDocs(app.getHttpAdapter().getInstance() as unknown as FastifyInstance, document)
+  await serveDocs(app.getHttpAdapter().getInstance() as unknown as FastifyInstance, filter, document)
   await app.init()
   return app
 }

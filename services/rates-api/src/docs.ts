@@ -1,7 +1,8 @@
 import { createRequire } from 'node:module'
 import { dirname } from 'node:path'
 import fastifyStatic from '@fastify/static'
-import { type FastifyInstance } from 'fastify'
+import { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import { type ProblemFilter } from './problem.filter.ts'
 import { Problem } from './problem.ts'
 
 const FILES = new Set(['swagger-ui.css', 'swagger-ui-bundle.js', 'favicon-32x32.png'])
@@ -23,7 +24,11 @@ const START = `SwaggerUIBundle({ url: 'openapi.json', dom_id: '#page', deepLinki
 `
 
 /** Serves the OpenAPI document, and a page to read it that asks no other host for anything. */
-export async function serveDocs(fastify: FastifyInstance, document: () => object): Promise<void> {
+export async function serveDocs(
+  fastify: FastifyInstance,
+  filter: ProblemFilter,
+  document: () => object,
+): Promise<void> {
   const root = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'))
   await fastify.register(fastifyStatic, { root, serve: false })
   let json: string | undefined
@@ -37,7 +42,10 @@ export async function serveDocs(fastify: FastifyInstance, document: () => object
       .header('content-type', 'text/html; charset=utf-8')
       .send(PAGE),
   )
-  fastify.get<{ Params: { file: string } }>('/docs/:file', (request, reply) => {
+  // Nest's handler of errors is for its own routes.
+  const errorHandler = (error: Error, request: FastifyRequest, reply: FastifyReply): void =>
+    filter.answer(error, request, reply)
+  fastify.get<{ Params: { file: string } }>('/docs/:file', { errorHandler }, (request, reply) => {
     const { file } = request.params
     if (file === 'start.js') return reply.header('content-type', 'text/javascript; charset=utf-8').send(START)
     if (!FILES.has(file)) throw new Problem(404, 'There is no such file.')

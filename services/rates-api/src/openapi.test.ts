@@ -84,6 +84,7 @@ describe('the OpenAPI document', () => {
       expect(file).toMatch(/^docs\//)
       expect((await app.inject(`/${file}`)).statusCode).toBe(200)
     }
-    expect((await app.inject('/docs/package.json')).statusCode).toBe(404)
+    const missing = await app.inject('/docs/package.json')
+    expect([missing.statusCode, missing.headers['content-type']]).toEqual([404, expect.stringMatching(/problem\+json/)])
   })
 })

@@ -169,34 +169,34 @@ describe('a bad file', () => {
     await choose(page, file('bad.csv', csv(lines)))
     await headed(page, '32 of 400 rows break a rule')
     expect(await page.getByRole('listitem').filter({ hasText: '×' }).allInnerTexts()).toEqual([
-      '31 × no such port unknown_port',
-      '1 × not a day as 2026-11-21 not_a_date',
+      '31 × unknown_port no such port',
+      '1 × not_a_date not a day as 2026-11-21',
     ])
-    const rows = page.getByRole('region', { name: 'Bad rows' }).getByRole('row')
+    const rows = page.getByRole('region', { name: 'The bad rows' }).getByRole('row')
     await eventually(async () => (await rows.count()) === 21, { what: 'the rows' })
     expect(await rows.nth(1).getByRole('cell').allInnerTexts()).toEqual([
       '3',
       'dest_code',
       'NLRTX',
-      'no such port',
+      'unknown_port',
       lines[2],
     ])
     expect(await rows.nth(2).getByRole('cell').allInnerTexts()).toEqual([
       '9',
       'day',
       '2026-11-31',
-      'not a day as 2026-11-21',
+      'not_a_date',
       lines[8],
     ])
     expect(await rows.nth(3).getByRole('cell').nth(2).innerText()).toBe('NL\nRTM')
-    await press(page, 'Show more of the 32 bad rows')
+    await press(page, 'Show all 32')
     expect(await rows.count()).toBe(33)
     for (const [name, row] of [
-      ['CSV', /^\d+,0,\d+,/gm],
-      ['NDJSON', /^{"row":\d+/gm],
+      ['All as CSV', /^\d+,0,\d+,/gm],
+      ['as NDJSON', /^{"row":\d+/gm],
     ] as const) {
       const downloading = page.waitForEvent('download')
-      await page.getByRole('link', { name: `All as ${name}` }).click()
+      await page.getByRole('link', { name }).click()
       const text = await readFile(await (await downloading).path(), 'utf8')
       expect(text.match(row)).toHaveLength(32)
     }

@@ -1,12 +1,12 @@
 import { type Batch } from '@rates/core/batch'
 import { describe, expect, it } from '@jest/globals'
-import { testBatch } from '../test-batch.ts'
+import { shownBatch } from '@rates/testing/shown-batch'
 import { headline } from './headline.ts'
 import { type Step } from './machine.ts'
 
 const file = { name: 'a.csv', bytes: 1, kind: { format: 'csv', encoding: 'identity' } } as const
 const ended = (step: Step, more: Partial<Batch>): string =>
-  headline({ at: 'ended', step, file, id: 'x', batch: testBatch('x', more) })
+  headline({ at: 'ended', step, file, id: 'x', batch: shownBatch('x', more) })
 const rows = (accepted: number, rejected = 0) => ({ accepted, rejected, expected: null })
 const bad = { code: 'rejected_rows', message: '' } as const
 const late = { code: 'deadline_passed', message: '' } as const

@@ -1,12 +1,12 @@
 import { describe, expect, it } from '@jest/globals'
-import { testBatch } from '../test-batch.ts'
+import { shownBatch } from '@rates/testing/shown-batch'
 import { NOTHING, uploadReducer, type Step, type UploadEvent, type UploadState, type Work } from './machine.ts'
 
 const file = { name: 'a.csv', bytes: 100, kind: { format: 'csv', encoding: 'identity' } } as const
 const start = (step: Step, id = 'x'): UploadEvent => ({ type: 'started', step, file, id, now: 5 })
 const dry = (state: 'in_progress' | 'succeeded' | 'failed' | 'cancelled', id = 'x') =>
-  testBatch(id, { state, dryRun: true })
-const seen = (batch: ReturnType<typeof testBatch>): UploadEvent => ({ type: 'seen', batch })
+  shownBatch(id, { state, dryRun: true })
+const seen = (batch: ReturnType<typeof shownBatch>): UploadEvent => ({ type: 'seen', batch })
 const lost: UploadEvent = { type: 'failed', fault: { message: 'lost', unknown: true } }
 const refused: UploadEvent = { type: 'failed', fault: { message: 'too large' } }
 
@@ -40,7 +40,7 @@ describe('an upload', () => {
 
   it('does not take another batch for its own', () => {
     const following = [start('check'), { type: 'accepted' }] as const
-    expect(workAfter(...following, seen(testBatch('x')))).toEqual(workAfter(...following)) // the real one of the same id
+    expect(workAfter(...following, seen(shownBatch('x')))).toEqual(workAfter(...following)) // the real one of the same id
     expect(workAfter(...following, seen(dry('succeeded', 'y')))).toEqual(workAfter(...following))
     expect(workAfter(seen(dry('succeeded')))).toEqual({ at: 'empty' })
   })

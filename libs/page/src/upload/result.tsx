@@ -1,8 +1,9 @@
 import { type JSX } from 'preact'
+import { ErrorTable } from '../bad-rows/error-table.tsx'
 import { plural } from '../format.ts'
+import { Failure } from '../parts/failure.tsx'
 import { Refusal } from '../parts/notes.tsx'
 import { batchPath } from '../routes.ts'
-import { BadRows } from './bad-rows.tsx'
 import { type Work } from './machine.ts'
 import { begin, clear } from './session.ts'
 
@@ -34,8 +35,8 @@ export function Result({ work, invalid }: Props): JSX.Element {
   const good = batch.state === 'succeeded'
   return (
     <>
-      {!good && batch.error && <p>{batch.error.message}</p>}
-      {batch.rows.rejected > 0 && <BadRows batch={batch} />}
+      <Failure batch={batch} />
+      <ErrorTable batch={batch} />
       {step === 'check' && good && <p class="note">Nothing of it is visible yet.</p>}
       <p class="buttons">
         {step === 'check' && good && (

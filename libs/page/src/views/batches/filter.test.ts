@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
-import { testBatch } from '../../test-batch.ts'
+import { shownBatch } from '@rates/testing/shown-batch'
 import { hasChip, matches, NO_FILTER, queryOf, readFilter, STATE_CHIPS, toggleChip, type Filter } from './filter.ts'
 
 const read = (query: string): Filter => readFilter(new URLSearchParams(query))
@@ -29,7 +29,7 @@ describe('the chips', () => {
 })
 
 describe('a batch of the stream', () => {
-  const failed = testBatch('acme-7', {
+  const failed = shownBatch('acme-7', {
     state: 'failed',
     source: 'Acme',
     error: { code: 'rejected_rows', message: '3 of 9 rows', rules: { unknown_port: 3 } },

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
 import { type Batch } from '@rates/core/batch'
 import { keyOf } from '../../batch-store.ts'
-import { testBatch } from '../../test-batch.ts'
+import { shownBatch } from '@rates/testing/shown-batch'
 import {
   append,
   begin,
@@ -21,7 +21,7 @@ const all = (): boolean => true
 const at = (second: number): string => new Date(Date.UTC(2026, 10, 21, 8, 0, second)).toISOString()
 /** Opened in that second. */
 const b = (second: number, more: Partial<Batch> = {}): Batch =>
-  testBatch(`b${second}`, { createdAt: at(second), ...more })
+  shownBatch(`b${second}`, { createdAt: at(second), ...more })
 const ids = (list: List): string =>
   rowsOf(list)
     .map(({ id }) => id)

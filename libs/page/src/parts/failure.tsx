@@ -1,8 +1,8 @@
 import { type Batch, type BatchError } from '@rates/core/batch'
 import { type Rule } from '@rates/core/rejection'
 import { type JSX } from 'preact'
-import { count } from '../../format.ts'
-import { ruleWords } from '../../parts/rule-words.ts'
+import { count } from '../format.ts'
+import { ruleWords } from './rule-words.ts'
 
 /** Why it failed or was cancelled, and what can be done. */
 export function Failure({ batch: { error, state } }: { batch: Batch }): JSX.Element | null {

@@ -1,10 +1,10 @@
 import { type Batch } from '@rates/core/batch'
 import { type JSX } from 'preact'
 import { useEffect, useState } from 'preact/hooks'
-import { messageOf, readJson } from '../../api.ts'
-import { count, plural } from '../../format.ts'
-import { Refusal } from '../../parts/notes.tsx'
-import { ruleWords } from '../../parts/rule-words.ts'
+import { messageOf, readJson } from '../api.ts'
+import { count, plural } from '../format.ts'
+import { Refusal } from '../parts/notes.tsx'
+import { ruleWords } from '../parts/rule-words.ts'
 import { countRules, cutField, filterRows, type BadRow, type BadRows } from './bad-rows.ts'
 
 /** Rows that are shown before somebody asks for more: what is below them is not far away. */
