@@ -36,7 +36,7 @@ export default {
         `${sources}/*.test.ts`,
         '<rootDir>/{db,scripts,k8s/monitoring,test/charts,test/cluster}/src/**/*.test.ts',
       ],
-      testPathIgnorePatterns: ['\\.(integration|charts|cluster)\\.test\\.ts$'],
+      testPathIgnorePatterns: ['\\.(integration|e2e|charts|cluster)\\.test\\.ts$'],
     },
     {
       ...shared,
@@ -44,7 +44,13 @@ export default {
       displayName: 'integration',
       testMatch: [`${sources}/*.integration.test.ts`, '<rootDir>/{db,scripts}/src/**/*.integration.test.ts'],
     },
-    { ...shared, ...servers, displayName: 'e2e', testMatch: ['<rootDir>/test/e2e/src/**/*.e2e.test.ts'] },
+    // Whole processes, killed, drained and restarted; each stands where what it is about does.
+    {
+      ...shared,
+      ...servers,
+      displayName: 'e2e',
+      testMatch: [`${sources}/*.e2e.test.ts`, '<rootDir>/{scripts,test/e2e}/src/**/*.e2e.test.ts'],
+    },
     // They need helm, promtool and other programs, which test/charts finds, builds, or says to be missing.
     { ...shared, displayName: 'charts', testMatch: ['<rootDir>/{test/charts,k8s/monitoring}/src/**/*.charts.test.ts'] },
     // They need a cluster, by KUBECONFIG.

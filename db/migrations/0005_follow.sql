@@ -1,11 +1,10 @@
 -- Following batches: search, batches that were run again, webhooks.
 
+-- Rather fail, and be run again, than have everybody wait behind us while we wait for a long transaction.
+set local lock_timeout = '10s';
+
 -- The batch whose records this one has again, under an id of its own.
 alter table batches add column retry_of text check (retry_of ~ '^[A-Za-z0-9._:-]{1,128}$');
-create index batches_retry_of on batches (retry_of, no) where retry_of is not null;
-
--- For whoever follows batches: those that were reverted or replaced a moment ago, however old they are.
-create index batches_hidden_at on batches (hidden_at) where hidden_at is not null;
 
 -- The words that a batch is found by: of its id, its source and its error. A word is what stands between ASCII's spaces,
 -- control characters and punctuation (as in libs/rates/src/words.ts), so that 2026 finds acme-2026-11-21; to_tsvector's
@@ -16,8 +15,6 @@ language sql immutable parallel safe as $$
     lower(concat_ws(' ', id, left(source, 500), error ->> 'code', left(error ->> 'message', 500), error -> 'rules')),
     '[\u0001-/:-@[-`{-\u007f]+'), ''))
 $$;
--- Without its list of pending entries: whoever makes it full would wait 0.1 s until it is empty again.
-create index batches_words on batches using gin (batch_words(id, source, error)) with (fastupdate = off);
 
 -- What a receiver outside is to be told: batches that failed, written in the transaction of the outcome, as the outbox is.
 create table webhooks (

@@ -56,7 +56,7 @@ describe('ChunkCutter', () => {
           expect(whole.map(({ index }) => index)).toEqual(whole.map((_, i) => i))
         },
       ),
-      { numRuns: 500 },
+      { numRuns: 200 },
     )
   })
 
@@ -69,7 +69,7 @@ describe('ChunkCutter', () => {
           expect(rows.rows).toBe(chunk.rows)
         }
       }),
-      { numRuns: 500 },
+      { numRuns: 200 },
     )
   })
 
@@ -97,7 +97,7 @@ describe('ChunkCutter', () => {
           expect(sum(({ rejected }) => rejected)).toBe(files.length - 1)
         },
       ),
-      { numRuns: 500 },
+      { numRuns: 200 },
     )
   })
 

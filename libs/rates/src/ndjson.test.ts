@@ -113,7 +113,7 @@ describe('parseNdjson', () => {
         expect(quick.accepted).toBe(whole.accepted)
         for (const { text: kept } of quick.rejections()) expect(kept).toBe(text)
       }),
-      { numRuns: 1500 },
+      { numRuns: 500 },
     )
   })
 
@@ -151,7 +151,7 @@ describe('parseNdjson', () => {
         if (rows.accepted === 1) expect(typeof json).toBe('object')
         if (json === undefined) expect(rows.rejections()[0]?.rule).toBe('json')
       }),
-      { numRuns: 1000 },
+      { numRuns: 400 },
     )
   })
 })
