@@ -1,4 +1,5 @@
 import { CommandFailure, EXIT } from './exit.ts'
+import { printable } from './text.ts'
 
 const ANSWER_MILLISECONDS = 30_000
 
@@ -126,7 +127,7 @@ function refusal(url: string, path: string, answer: Response, text: string): Api
     if (problem.detail === NO_ROUTE) return notTheApi(url, `it has no ${path.replace(/\?.*/, '')}`, problem)
   }
   const code = status === 400 ? EXIT.usage : status < 500 ? EXIT.refused : EXIT.unreachable
-  const said = problem?.detail ?? problem?.title ?? text.slice(0, 200)
+  const said = printable(String(problem?.detail ?? problem?.title ?? text.slice(0, 200)).trim(), 2000)
   // Refused by what the ledger says: that is all there is to tell.
   const message = status === 409 ? said : `The API at ${url} answers ${status}: ${said}`
   return new ApiFailure(code, message, problem, told)

@@ -7,7 +7,7 @@ import { plural, shellWord } from './text.ts'
 
 /** As many as are printed as a table. */
 const SHOWN = 1000
-/** The API reads them chunk by chunk: nothing for so long means that nothing comes. */
+/** The API reads them chunk by chunk: nothing for so long, while it is waited for, means that nothing comes. */
 const SILENCE_MILLISECONDS = 60_000
 
 /** Whose bad rows are asked for. */
@@ -35,42 +35,56 @@ export async function readErrors({ url, id, dryRun }: BadRowsOf): Promise<BatchE
  * All of them, one after the other. @throws CommandFailure; so do the rows, if the answer breaks off: what came is not
  * all then
  */
-export async function openErrors({ url, id, dryRun }: BadRowsOf): Promise<AsyncIterable<BadRow>> {
-  const over = new AbortController()
-  const silence = setTimeout(() => over.abort(new Error('it sends nothing')), SILENCE_MILLISECONDS)
+export async function openErrors(
+  { url, id, dryRun }: BadRowsOf,
+  silenceMs = SILENCE_MILLISECONDS,
+): Promise<AsyncIterable<BadRow>> {
+  const silence = new Silence(silenceMs)
   try {
-    const answer = await openApi(url, pathOf(id, { dryRun, format: 'ndjson' }), { signal: over.signal })
-    return readRows(
-      url,
-      answer,
-      () => silence.refresh(),
-      () => clearTimeout(silence),
-    )
+    const path = pathOf(id, { dryRun, format: 'ndjson' })
+    return readRows(url, await silence.during(openApi(url, path, { signal: silence.signal })), silence)
   } catch (error) {
-    clearTimeout(silence)
     throw error instanceof ApiFailure && error.status === 404 ? nothing(id, dryRun) : error
   }
 }
 
-async function* readRows(
-  url: string,
-  { body }: Response,
-  onBytes: () => void,
-  onEnd: () => void,
-): AsyncGenerator<BadRow> {
+async function* readRows(url: string, { body }: Response, silence: Silence): AsyncGenerator<BadRow> {
   let rest = ''
   const decoder = new TextDecoder()
+  const reader = body?.getReader()
   try {
-    for await (const bytes of body ?? []) {
-      onBytes()
-      const lines = (rest + decoder.decode(bytes, { stream: true })).split('\n')
+    for (;;) {
+      const read = await (reader && silence.during(reader.read()))
+      if (!read || read.done) return
+      const lines = (rest + decoder.decode(read.value, { stream: true })).split('\n')
       rest = lines.pop()!
       for (const line of lines) yield JSON.parse(line) as BadRow
     }
   } catch (error) {
     throw unreachable(url, error)
   } finally {
-    onEnd()
+    await reader?.cancel().catch(() => undefined) // whoever reads may have had enough
+  }
+}
+
+/** Aborts when something takes too long. Whoever reads the rows may take all the time there is (`| less`). */
+class Silence {
+  readonly signal: AbortSignal
+  private readonly over = new AbortController()
+  private readonly most: number
+
+  constructor(most: number) {
+    this.most = most
+    this.signal = this.over.signal
+  }
+
+  async during<T>(work: Promise<T>): Promise<T> {
+    const timer = setTimeout(() => this.over.abort(new Error('it sends nothing')), this.most)
+    try {
+      return await work
+    } finally {
+      clearTimeout(timer)
+    }
   }
 }
 

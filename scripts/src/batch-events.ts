@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Batch } from '@rates/core/batch'
-import { notTheApi, openApi, unreachable } from './api.ts'
+import { notTheApi, openApi, unreachable, type ApiFailure } from './api.ts'
 import { passes, pause } from './back-off.ts'
 import { CommandFailure } from './exit.ts'
 import { EventReader, type ServerEvent } from './sse.ts'
@@ -14,7 +14,7 @@ export type Told =
   /** Of all batches: those that are there have been told. */
   | { kind: 'ready' }
   /** The stream ended or broke, or there was none; it is asked for again. */
-  | { kind: 'lost'; error: Error }
+  | { kind: 'lost'; error: ApiFailure }
 
 /**
  * What the API tells of a batch, or of all, as it happens, for as long as the API goes on or `signal` is not aborted.
@@ -23,7 +23,7 @@ export type Told =
 export async function* batchEvents(url: string, path: string, signal: AbortSignal): AsyncGenerator<Told> {
   for (let failures = 1; !signal.aborted; failures++) {
     const reader = new EventReader()
-    let error: Error
+    let error: ApiFailure
     try {
       for await (const event of connect(url, path, reader, signal)) {
         if (event === 'connected') {
@@ -40,7 +40,7 @@ export async function* batchEvents(url: string, path: string, signal: AbortSigna
       error = caught
     }
     yield { kind: 'lost', error }
-    const asked = (reader.retryMs ?? 0) / 1000
+    const asked = Math.max((reader.retryMs ?? 0) / 1000, error.retryAfterSeconds ?? 0)
     await sleep(pause(failures, asked), undefined, { signal }).catch(() => undefined)
   }
 }

@@ -24,7 +24,7 @@ export function listBatches(batches: readonly Batch[]): string[] {
       batch.rows.rejected === 0 ? '-' : count(batch.rows.rejected),
       batch.finishedAt === null ? '-' : duration(secondsBetween(batch.createdAt, batch.finishedAt)),
       utc(batch.createdAt),
-      batch.error?.code ?? '',
+      batch.error === null ? '' : printable(batch.error.code),
     ]),
   )
 }
@@ -68,7 +68,7 @@ export function describeBatch(batch: Batch): string[] {
     ['digest', batch.digest],
     ['hidden', batch.hiddenAt && utc(batch.hiddenAt)],
     ['purged', batch.purgedAt && utc(batch.purgedAt)],
-    ['error', error && `${error.code}: ${printable(error.message, 500)}`],
+    ['error', error && `${printable(error.code)}: ${printable(error.message, 500)}`],
   ]
   const lines = table(
     [{ title: '' }, { title: '' }],

@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Batch } from '@rates/core/batch'
+import { readApi, type ApiFailure } from './api.ts'
+import { passes } from './back-off.ts'
 import { batchEvents } from './batch-events.ts'
 import { duration, type Progress } from './progress.ts'
 
@@ -43,10 +45,11 @@ export async function followBatch(
   try {
     const path = `${api.path}${api.path.includes('?') ? '&' : '?'}until=outcome`
     for await (const told of batchEvents(api.url, path, signal)) {
-      lost = told.kind === 'lost'
-      if (told.kind !== 'batch') continue
-      if (!last || rowsOf(told.batch) !== rowsOf(last)) changed = performance.now()
-      last = told.batch
+      const batch = told.kind === 'lost' ? await askOnce(api, told.error, signal) : told.kind === 'batch' && told.batch
+      lost = told.kind === 'lost' && !batch
+      if (!batch) continue
+      if (!last || rowsOf(batch) !== rowsOf(last)) changed = performance.now()
+      last = batch
       onBatch?.(last)
       if (!hasEnded(last)) continue
       if (started) draw()
@@ -56,6 +59,19 @@ export async function followBatch(
   } finally {
     clearInterval(timer)
   }
+}
+
+/** The API may refuse one follower more (503), and answer all the same. */
+async function askOnce(
+  { url, path }: { url: string; path: string },
+  { status }: ApiFailure,
+  signal: AbortSignal,
+): Promise<Batch | undefined> {
+  if (status === undefined) return undefined
+  return readApi<Batch>(url, path, signal).catch((error: unknown) => {
+    if (signal.aborted || passes(error)) return undefined
+    throw error
+  })
 }
 
 const rowsOf = ({ rows }: Batch): number => rows.accepted + rows.rejected

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Batch, type Reply, type RowError } from '@rates/core/batch'
 import { type BatchHeaders } from '@rates/core/wire'
 import { cutBatch, type CutChunk } from '@rates/service/cut-batch'
-import { ApiFailure, readApi } from './api.ts'
+import { ApiFailure, readApi, unreachable } from './api.ts'
 import { passes, patiently, type Patience } from './back-off.ts'
 import { type BatchInput } from './batch-input.ts'
 import { conflictReply, replyOfBatch } from './batch-reply.ts'
@@ -12,6 +12,7 @@ import { describeHidden } from './outcome.ts'
 import { type Progress } from './progress.ts'
 import { BatchRefused, type Arrived, type Sender, type SendOptions, type Sent } from './sender.ts'
 import { Slots } from './slots.ts'
+import { shellWord } from './text.ts'
 import { codeOf, UploadApi } from './upload-api.ts'
 
 /** Each holds a chunk in memory, and as many uploads are what an API takes at once. */
@@ -25,6 +26,8 @@ export interface HttpOptions {
   relativeDeadline: boolean
   /** For which a request is tried again. */
   seconds: number
+  /** Tells the person something, where not standard error does. */
+  say?: (text: string) => void
 }
 
 /** Sends by the API's resumable upload: what is there already is not sent again. */
@@ -35,9 +38,11 @@ export class HttpSender implements Sender {
   private api: UploadApi
   /** The chunks that were there when it began. */
   private stored: ReadonlyMap<number, string> = new Map()
+  /** The sha256 of those that this run sends. */
+  private readonly sums = new Map<number, string>()
   private ended: 'no' | 'meanwhile' | 'before' = 'no'
-  /** The platform has been told how many chunks there are. */
-  private totalTold = false
+  /** How many chunks there are, as the platform has been told. */
+  private total: number | null = null
   private completed = false
   private onTrouble: Patience['onTrouble'] = () => undefined
 
@@ -54,6 +59,8 @@ export class HttpSender implements Sender {
     const found = await look().catch((error: unknown) => {
       // What does not answer at all is most likely a wrong address.
       if (!passes(error) || error.status === undefined) throw error
+      const { say = console.error } = this.options
+      say(`${error.message.replace(/\.$/, '')}; trying again`)
       return this.patiently(look, signal)
     })
     if (!relativeDeadline || !found?.deadline) return
@@ -103,6 +110,7 @@ export class HttpSender implements Sender {
 
   async outcome({ chunks, rows }: Sent, progress: Progress, signal: AbortSignal): Promise<Arrived> {
     const { url } = this.options
+    this.onTrouble = () => undefined // its line of progress is another's now
     const over = new AbortController()
     const until = AbortSignal.any([over.signal, signal])
     const { path, dryRun } = this.api
@@ -115,6 +123,7 @@ export class HttpSender implements Sender {
       const batch = await Promise.race([following, fault])
       signal.throwIfAborted()
       const at = performance.now()
+      await this.compare(batch!, signal)
       const reply = await this.replyOf(batch!, signal)
       return { reply, at, repeated: this.ended === 'before', hidden: describeHidden(batch!) }
     } finally {
@@ -125,9 +134,14 @@ export class HttpSender implements Sender {
 
   async cancel(): Promise<Reply | undefined> {
     const limit = AbortSignal.timeout(CANCEL_SECONDS * 1000)
-    const batch = await this.patiently(() => this.api.cancel(limit), limit, CANCEL_SECONDS)
-    if (!batch) this.attempted = false // the request to open it never came
-    return batch && hasEnded(batch) ? this.replyOf(batch, limit) : undefined
+    this.onTrouble = () => undefined
+    try {
+      const batch = await this.patiently(() => this.api.cancel(limit), limit, CANCEL_SECONDS)
+      if (!batch) this.attempted = false // the request to open it never came
+      return batch && hasEnded(batch) ? await this.replyOf(batch, limit) : undefined
+    } catch (error) {
+      throw limit.aborted ? unreachable(this.options.url, limit.reason) : error
+    }
   }
 
   explain(): CommandFailure | undefined {
@@ -145,7 +159,9 @@ export class HttpSender implements Sender {
       const opened = await this.patiently(() => this.api.open(signal), signal)
       if (opened === 'opened') return
       if (opened === 'ended') this.ended = 'before'
-      this.stored = await this.patiently(() => this.api.stored(signal), signal)
+      const there = await this.patiently(() => this.api.stored(signal), signal)
+      this.stored = there.chunks
+      this.total = there.total
     } catch (error) {
       // Then nothing of ours is there.
       if (error instanceof ApiFailure && error.code !== EXIT.unreachable) this.attempted = false
@@ -157,23 +173,41 @@ export class HttpSender implements Sender {
     const stored = this.stored.get(chunk)
     if (stored === undefined) return false
     if (stored === sha256) return true
-    throw this.refused(`chunk ${chunk} has sha256 ${sha256}; the batch has one with ${stored}`)
+    throw this.refused(otherContent(chunk, sha256, stored))
+  }
+
+  /**
+   * A chunk that another run had acknowledged, but nobody had stored yet, may have come before ours of its number: then
+   * the outcome is that of other rows. @throws BatchRefused
+   */
+  private async compare({ id, state }: Batch, signal: AbortSignal): Promise<void> {
+    if (this.ended === 'before' || state === 'cancelled' || this.sums.size === 0) return
+    const { chunks } = await this.patiently(() => this.api.stored(signal), signal)
+    for (const [chunk, sha256] of this.sums) {
+      const stored = chunks.get(chunk)
+      // Of a batch that failed not all need to be there.
+      if (stored === sha256 || (stored === undefined && state === 'failed')) continue
+      const visible = state === 'succeeded' && !this.api.dryRun
+      const undo = visible ? `, and is visible with other rows than these: rates revert ${shellWord(id)}` : ''
+      throw this.refused(otherContent(chunk, sha256, stored) + undo)
+    }
   }
 
   private async put(chunk: CutChunk, signal: AbortSignal): Promise<void> {
+    const { chunk: number, sha256, chunks } = chunk.headers
+    this.sums.set(number, sha256)
     try {
       const answer = await this.patiently(() => this.api.put(chunk, signal), signal)
       if (answer === 'ended') throw new EndedMeanwhile()
-      if (chunk.headers.chunks !== undefined) this.totalTold = true
+      this.total = chunks ?? this.total
     } catch (error) {
-      const code = codeOf(error)
-      throw code === 'other_content' || code === 'other_total' ? this.refused((error as ApiFailure).message) : error
+      throw this.conflictOr(error)
     }
   }
 
   /** The chunk that tells it was there before, or the batch has another one: it has to be known, or told. */
   private async checkTotal(chunks: number, signal: AbortSignal): Promise<void> {
-    if (this.ended === 'no' && !this.totalTold) await this.complete(chunks, signal)
+    if (this.ended === 'no' && this.total !== chunks) await this.complete(chunks, signal)
     if (this.ended !== 'before') return
     const { document: batch } = await this.patiently(() => this.api.call<Batch>('', { signal }), signal)
     const { expected } = batch.chunks
@@ -184,7 +218,11 @@ export class HttpSender implements Sender {
 
   /** What was acknowledged may not be stored yet: asked again until it is. */
   private async complete(chunks: number, signal: AbortSignal): Promise<void> {
-    while (!(await this.patiently(() => this.api.complete(chunks, signal), signal))) {
+    const ask = (): Promise<boolean> => this.patiently(() => this.api.complete(chunks, signal), signal)
+    const conflict = (error: unknown): never => {
+      throw this.conflictOr(error)
+    }
+    while (!(await ask().catch(conflict))) {
       await sleep(1000, undefined, { signal }).catch(() => signal.throwIfAborted())
     }
     this.completed = true
@@ -200,11 +238,19 @@ export class HttpSender implements Sender {
     return patiently(work, { seconds, onTrouble: (reason) => this.onTrouble(reason), signal })
   }
 
+  private conflictOr(error: unknown): unknown {
+    const code = codeOf(error)
+    return code === 'other_content' || code === 'other_total' ? this.refused((error as ApiFailure).message) : error
+  }
+
   private refused(message: string): BatchRefused {
     const { batchId, dryRun = false } = this.batch
     return new BatchRefused(conflictReply(batchId, dryRun, message.replace(/\.$/, ''), new Date()))
   }
 }
+
+const otherContent = (chunk: number, sha256: string, stored: string | undefined): string =>
+  `chunk ${chunk} has sha256 ${sha256}; the batch has ${stored === undefined ? 'no such chunk' : `one with ${stored}`}`
 
 /** Somebody cancelled the batch, or its deadline passed: no more of it is wanted. */
 class EndedMeanwhile extends Error {}

@@ -25,7 +25,7 @@ export interface ProduceRequest {
   /** From the last chunk's acknowledgement to the outcome; over HTTP also for an API that does not answer. */
   timeoutSeconds: number
   json: boolean
-  /** What other commands take to find the batch: its id, and `--url` where that was given. */
+  /** What other commands take to find the batch: its id, `--dry-run` if it is one, and `--url` where that was given. */
   named: string
 }
 
@@ -183,7 +183,10 @@ async function stopped(ending: Ending): Promise<number> {
   const { sender, request } = ending
   if (!sender.attempted) return tellNothingSent()
   if (!request.batch.dryRun) console.error('cancelling the batch; Ctrl-C once more leaves it as it is')
-  const reply = await cancel(ending)
+  const reply = await cancel(ending).catch((error: unknown) => {
+    if (!(error instanceof CommandFailure)) throw error
+    throw new CommandFailure(error.code, `${error.message} ${notCancelled(request)}`, error)
+  })
   if (!sender.attempted) return tellNothingSent()
   // It may have ended before, and then this is how.
   if (reply) return tellEnd(ending, reply)
@@ -208,9 +211,11 @@ async function failed(error: unknown, ending: Ending): Promise<never> {
     const again = `send it again with --batch-id ${shellWord(request.batch.batchId)} to complete it`
     throw new CommandFailure(failure.code, `${failure.message} Nothing of the batch is visible; ${again}.`, error)
   }
-  const reply = await cancel(ending)
+  const left = await cancel(ending).then(
+    (reply) => (reply ? 'The batch was cancelled, nothing of it is visible.' : unconfirmed(request)),
+    () => notCancelled(request), // what it began with is what the person has to know
+  )
   if (!failure) throw error
-  const left = reply ? 'The batch was cancelled, nothing of it is visible.' : unconfirmed(request)
   throw new CommandFailure(failure.code, `${failure.message} ${left}`, error)
 }
 
@@ -226,6 +231,9 @@ const unconfirmed = ({ batch, named, wait }: ProduceRequest): string =>
   batch.dryRun
     ? 'The dry run was left; it ends by itself.'
     : `The batch is being cancelled${wait ? ', its reply has not come yet' : ''}: rates show ${named}`
+
+const notCancelled = ({ batch, named }: ProduceRequest): string =>
+  `The ${batch.dryRun ? 'dry run' : 'batch'} could not be cancelled: rates cancel ${named}`
 
 /** What went wrong, for the person; undefined: a bug. */
 function explain(error: unknown, name: string, sender: Sender): CommandFailure | undefined {

@@ -17,6 +17,11 @@ export function batchQuery({ source, deadline, onDeadline, replaces, dryRun, ...
   return query.size === 0 ? '' : `?${query.toString()}`
 }
 
+interface StoredChunks {
+  total: number | null
+  chunks: { chunk: number; sha256: string }[]
+}
+
 /** The requests of a resumable upload; docs/http.md has the whole of it. All may be repeated. */
 export class UploadApi {
   readonly url: string
@@ -44,10 +49,11 @@ export class UploadApi {
     }
   }
 
-  /** The sha256 of those chunks that are stored, by their numbers. */
-  async stored(signal: AbortSignal): Promise<Map<number, string>> {
-    const { document } = await this.call<{ chunks: { chunk: number; sha256: string }[] }>('/chunks', { signal })
-    return new Map(document.chunks.map(({ chunk, sha256 }) => [chunk, sha256]))
+  /** The sha256 of those chunks that are stored, by their numbers, and how many there will be, if that is known. */
+  async stored(signal: AbortSignal): Promise<{ total: number | null; chunks: Map<number, string> }> {
+    const { document } = await this.call<StoredChunks>('/chunks', { signal })
+    const chunks = new Map(document.chunks.map(({ chunk, sha256 }) => [chunk, sha256]))
+    return { total: document.total, chunks }
   }
 
   /** `there`: it is stored already. @throws ApiFailure 409 for other content */

@@ -29,9 +29,9 @@ const batch = (id: string, state: Batch['state'], more: Partial<Batch> = {}): Ba
 let board: Board
 afterEach(() => board.close())
 
-function collect(live?: Output['live']): { lines: string[]; notes: string[] } {
+function collect(live?: Output['live'], json = false): { lines: string[]; notes: string[] } {
   const told = { lines: [] as string[], notes: [] as string[] }
-  board = new Board({ line: (text) => told.lines.push(text), note: (text) => told.notes.push(text), live })
+  board = new Board({ line: (text) => told.lines.push(text), note: (text) => told.notes.push(text), live }, json)
   return told
 }
 
@@ -54,6 +54,33 @@ describe('Board', () => {
       '08:00:01Z  cancelled  missed  no reason is given, 1.0 s',
       '08:00:00Z  reverted   old  10 rows are hidden',
     ])
+  })
+
+  it('knows what ended during a break and is no longer among the newest', () => {
+    const { lines } = collect()
+    board.connected()
+    for (const id of ['ended', 'purged', 'going', 'unknown']) board.take(batch(id, 'in_progress'))
+    board.ready()
+    expect(board.untold()).toEqual([])
+    board.connected()
+    board.take(batch('going', 'in_progress'))
+    const [ended, purged, unknown] = board.untold()
+    expect([ended, purged, unknown].map((each) => each!.id)).toEqual(['ended', 'purged', 'unknown'])
+    board.found(ended!, batch('ended', 'succeeded'))
+    board.found(purged!, 'gone')
+    board.found(unknown!, 'unknown')
+    expect(lines.slice(4)).toEqual(['08:00:01Z  succeeded  ended  10 rows in 1 chunk, 1.0 s'])
+    // It is asked for once more.
+    board.connected()
+    expect(new Set(board.untold().map(({ id }) => id))).toEqual(new Set(['going', 'unknown']))
+  })
+
+  it('tells each batch as JSON, and that nothing loads only if nothing does', () => {
+    const { lines, notes } = collect(undefined, true)
+    const going = batch('going', 'in_progress')
+    board.take(going)
+    board.ready()
+    expect([lines, notes]).toEqual([[JSON.stringify(going)], []])
   })
 
   it('says so when nothing loads', () => {

@@ -41,7 +41,11 @@ function aboutEnd(batch: Batch): string[] {
   const took = finishedAt === null ? [] : [duration(Math.max(Date.parse(finishedAt) - Date.parse(createdAt), 0) / 1000)]
   const slack = slackSeconds === null ? [] : [slackOf(slackSeconds)]
   if (state !== 'succeeded') {
-    return [error ? `${error.code}: ${printable(error.message, 200)}` : 'no reason is given', ...took, ...slack]
+    return [
+      error ? `${printable(error.code)}: ${printable(error.message, 200)}` : 'no reason is given',
+      ...took,
+      ...slack,
+    ]
   }
   return [`${plural(rows.accepted, 'row')} in ${plural(chunks.expected ?? chunks.done, 'chunk')}`, ...took, ...slack]
 }

@@ -35,7 +35,7 @@ export function App(): JSX.Element {
   }, [place])
   return (
     <>
-      <a class="skip" href="#main">
+      <a class="skip" href="#main" onClick={(event) => skipTo(event, main.current)}>
         To the content
       </a>
       <header class="bar">
@@ -62,6 +62,12 @@ export function App(): JSX.Element {
       </main>
     </>
   )
+}
+
+/** By itself the link would lead to where the service begins: <base> is absolute. */
+function skipTo(event: Event, content: HTMLElement | null): void {
+  event.preventDefault()
+  content?.focus()
 }
 
 const isAt = (route: Route, view: Route['view']): boolean =>

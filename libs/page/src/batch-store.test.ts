@@ -1,9 +1,17 @@
 import { describe, expect, it } from '@jest/globals'
-import { inState, keyOf, lastEnded, mostUrgent, newest, put, type BatchStore } from './batch-store.ts'
+import { inState, keyOf, lastEnded, mostUrgent, newest, put, remember, type BatchStore } from './batch-store.ts'
 import { shownBatch } from '@rates/testing/shown-batch'
 
 const ids = (batches: readonly { id: string }[]): string => batches.map(({ id }) => id).join(' ')
 const storeOf = (...batches: Parameters<typeof put>[1]): BatchStore => put(new Map(), batches)
+
+describe('keys', () => {
+  it('are remembered, so many of the newest', () => {
+    const keys = new Set<string>()
+    for (const key of ['a', 'b', 'a', 'c', 'd']) remember(keys, key, 3)
+    expect([...keys]).toEqual(['a', 'c', 'd'])
+  })
+})
 
 describe('the store', () => {
   it('has the latest of each batch, and tells a dry run from the batch of its id', () => {

@@ -16,6 +16,13 @@ export function put(store: BatchStore, batches: readonly Batch[], most = 500): B
   return new Map(kept.map((batch) => [keyOf(batch), batch]))
 }
 
+/** Adds the key as the newest one; the oldest goes where there are too many. */
+export function remember(keys: Set<string>, key: string, most = 3000): void {
+  keys.delete(key)
+  keys.add(key)
+  if (keys.size > most) keys.delete(keys.values().next().value!)
+}
+
 export const isOpen = ({ state }: Pick<Batch, 'state'>): boolean => state === 'pending' || state === 'in_progress'
 
 export const inState = (store: BatchStore, ...states: BatchState[]): Batch[] =>

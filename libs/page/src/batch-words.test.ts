@@ -24,6 +24,15 @@ describe('an open batch', () => {
     expect(slackOf({ ...open, slackSeconds: -3 })).toEqual({ text: '3 s too late', late: true })
   })
 
+  it('has less slack each second while nothing comes of it', () => {
+    const waits = { ...open, state: 'pending', deadline: '2026-11-21T08:01:00Z', slackSeconds: 90 } as const
+    expect(slackOf(waits, now)).toEqual({ text: '50 s of slack', late: false })
+    expect(slackOf(waits, now + 53_000)).toEqual({ text: '3 s too late', late: true })
+    // Its expected end is what counts once it is known, and its end in the end.
+    expect(slackOf({ ...waits, etaAt: '2026-11-21T07:59:30Z' }, now)?.text).toBe('90 s of slack')
+    expect(slackOf({ ...waits, state: 'succeeded' }, now)?.text).toBe('90 s before its deadline')
+  })
+
   it('has so many of the rows that are expected', () => {
     const rows = { accepted: 1000, rejected: 5, expected: 2000 }
     expect(rowsText({ ...open, rows })).toBe('1\u202f005 of 2\u202f000 rows')

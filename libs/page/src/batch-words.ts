@@ -1,5 +1,6 @@
 import { type Batch, type BatchState } from '@rates/core/batch'
 import { isOpen } from './batch-store.ts'
+import { serverNow } from './clock.ts'
 import { count, duration, plural, secondsBetween } from './format.ts'
 
 export const STATE_NAMES: Record<BatchState, string> = {
@@ -23,9 +24,11 @@ export function doneIn(batch: Batch, now: number): string {
   return left <= 0 ? 'about done' : `done in ${duration(left)}`
 }
 
-/** What is left until the deadline; null without one. */
-export function slackOf(batch: Batch): { text: string; late: boolean } | null {
-  const { slackSeconds: slack } = batch
+/** What is left until the deadline; null without one. While nothing comes of a batch, only the clock knows. */
+export function slackOf(batch: Batch, now = serverNow()): { text: string; late: boolean } | null {
+  const { deadline, etaAt, slackSeconds } = batch
+  const waits = isOpen(batch) && etaAt === null
+  const slack = waits && deadline !== null ? Math.floor((Date.parse(deadline) - now) / 1000) : slackSeconds
   if (slack === null) return null
   const late = slack < 0
   const time = duration(Math.abs(slack))

@@ -2,9 +2,12 @@ import { type Batch } from '@rates/core/batch'
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { readJson, type BatchPage } from './api.ts'
 import { isOpen, keyOf, put, type BatchStore } from './batch-store.ts'
+import { inTurns } from './in-turns.ts'
 import { ALL_BATCHES } from './live.ts'
 import { batchPath } from './routes.ts'
 import { useFollow } from './use-follow.ts'
+
+const ASKED_AT_ONCE = 50
 
 export interface LiveBatches {
   store: BatchStore
@@ -61,7 +64,7 @@ export async function endedMeanwhile(
   signal: AbortSignal,
 ): Promise<Batch[]> {
   const isMissed = (batch: Batch): boolean => !told.has(keyOf(batch))
-  const missed = [...batches].filter((batch) => isOpen(batch) && isMissed(batch)).slice(0, 50)
-  const answers = await Promise.allSettled(missed.map((batch) => readJson<Batch>(batchPath(batch), signal)))
-  return answers.flatMap((answer) => (answer.status === 'fulfilled' && isMissed(answer.value) ? [answer.value] : []))
+  const missed = [...batches].filter((batch) => isOpen(batch) && isMissed(batch))
+  const read = (batch: Batch): Promise<Batch> => readJson<Batch>(batchPath(batch), signal)
+  return (await inTurns(missed, ASKED_AT_ONCE, read)).filter(isMissed)
 }

@@ -1,6 +1,6 @@
 import { type Batch } from '@rates/core/batch'
 import { useEffect, useRef, useState } from 'preact/hooks'
-import { keyOf } from './batch-store.ts'
+import { keyOf, remember } from './batch-store.ts'
 import { follow } from './live.ts'
 
 export interface Followed {
@@ -38,7 +38,7 @@ export function useFollow(path: string, followed: Followed): boolean {
     const end = follow(path, {
       onBatch(batch) {
         waiting.push(batch)
-        told.add(keyOf(batch))
+        remember(told, keyOf(batch))
         timer ??= setTimeout(hand, DRAW_MILLISECONDS)
       },
       onReady() {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
+import { ChunkCutter } from './chunk-cutter.ts'
 import { parseCsv } from './csv.ts'
 import { formatDay } from './months.ts'
 import { PortTable } from './port-table.ts'
@@ -126,7 +127,32 @@ describe('parseCsv', () => {
         const rows = parse(parts.join(''))
         expect(rows.accepted + rows.rejections().length).toBe(rows.rows)
       }),
-      { numRuns: 500 },
+      { numRuns: 300 },
+    )
+  })
+
+  it.each([
+    ['after the first code', 'CNGGZ\nNLRTM,2021-01-31,1154\n', 2],
+    ['after the second code', 'CNGGZ,NLRTM\n2021-01-31,1154\n', 2],
+    ['after both', 'CNGGZ\nNLRTM\n2021-01-31,1154\n', 3],
+  ])('takes no line break for a comma: %s', (_, text, lines) => {
+    const rows = parse(text)
+    expect([rows.accepted, rows.rows]).toEqual([0, lines])
+  })
+
+  it('counts rows as the cutter does', () => {
+    const between = fc.constantFrom(',', ',', ',', '\n', '\r\n', '"', 'x')
+    const row = fc.tuple(between, between, between, between)
+    const text = (rows: string[][]): string =>
+      rows.map(([a, b, c, d]) => `CNGGZ${a}NLRTM${b}2021-01-31${c}7${d}`).join('')
+    fc.assert(
+      fc.property(fc.array(row, { maxLength: 5 }), (rows) => {
+        const body = bytes(`${good}\n${text(rows)}`)
+        const cutter = new ChunkCutter('csv', { maxBytes: 1_000_000 })
+        const chunks = [...cutter.push(body), ...cutter.finish()]
+        expect(parse(body).rows).toBe(chunks.reduce((sum, chunk) => sum + chunk.rows, 0))
+      }),
+      { numRuns: 2_000 },
     )
   })
 

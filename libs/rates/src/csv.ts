@@ -50,7 +50,8 @@ export function parseCsv(body: Uint8Array, ports: PortTable, rows: RowBuffer): v
     const d1 = p
     const day0 = p + 1
     // A date has ten characters, so the price starts eleven after it: anything else goes the careful way.
-    const day = d1 < end && body[day0 + 10] === COMMA ? fastDay(body, day0) : -1
+    const parted = d1 < end && body[o1] === COMMA && body[d1] === COMMA && body[day0 + 10] === COMMA
+    const day = parted ? fastDay(body, day0) : -1
     if (day >= 0) {
       p = day0 + 11
       let price = 0

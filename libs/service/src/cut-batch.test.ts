@@ -34,6 +34,28 @@ describe('cutBatch', () => {
     expect(one.reduce((sum, { headers }) => sum + headers.rows, 0)).toBe(100_000)
   })
 
+  // A batch that was broken off by an older version goes on with what this one cuts.
+  it.each([
+    [
+      'identity',
+      [
+        '3252203c26ff0130af570efea5bf75e4b072a2a5555070baf4e37bfaa97b5d0d',
+        'cf925b6744ee9243af7a40701a97abb8b0b5eb6960dcdcdcf53697cce22b96cb',
+      ],
+    ],
+    [
+      'zstd',
+      [
+        'eb643c6b6d939927366d21758076516bd4bfda61c926275347e3b67b635b9ad5',
+        '359acd8f330ef23ce618679966bc471a4a2fcc239146628b77fb9ac11287e0c0',
+      ],
+    ],
+  ] as const)('cuts as it always has: %s', async (encoding, sums) => {
+    const lines = Array.from({ length: 40_000 }, (_, i) => `CNSHA,NLRTM,2026-01-${10 + (i % 20)},${1000 + i}\n`)
+    const chunks = await cut(Buffer.from(lines.join('')), { encoding })
+    expect(chunks.map(({ headers }) => headers.sha256)).toEqual(sums)
+  })
+
   it('says how far it is while it does not know the total', async () => {
     let read = 0
     const chunks = await cut(rows(6 * 32_767), { progress: () => (read += 0.1) })

@@ -6,11 +6,12 @@ import { type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Batch } from '@rates/core/batch'
+import { cutBatch, type CutChunk } from '@rates/service/cut-batch'
 import { csv, testBatch, type TestBatch } from '@rates/testing/batches'
 import { eventually } from '@rates/testing/eventually'
 import { startLine, type Line } from '@rates/testing/line'
 import { runRates, startRates, type Ran, type Running } from '@rates/testing/program'
-import { startApiProcess } from '@rates/testing/workers'
+import { holdPacks, startApiProcess } from '@rates/testing/workers'
 import { startTestWorker } from '../../../services/ingest/src/test-worker.ts'
 import { startTestApp, type TestApp } from '../../../services/rates-api/src/test-app.ts'
 
@@ -57,6 +58,22 @@ const storedChunks = (id: string, count: number): Promise<true> =>
   eventually(async () => (await batchOf(id))?.chunks.done === count, {
     within: 30_000,
     what: `${count} chunks of ${id}`,
+  })
+
+/** As the program cuts it. */
+async function cut(id: string, content: Buffer): Promise<CutChunk[]> {
+  const pieces = (async function* () {
+    yield content
+  })()
+  const chunks: CutChunk[] = []
+  for await (const chunk of cutBatch(pieces, 'csv', { batchId: id }, { encoding: 'zstd' })) chunks.push(chunk)
+  return chunks
+}
+
+const kafkaHas = (id: string, count: number): Promise<true> =>
+  eventually(async () => (await sentChunks(id)).reduce((sum, each) => sum + each, 0) === count, {
+    within: 30_000,
+    what: `${count} records of ${id}`,
   })
 
 /** How often each chunk of a batch lies in Kafka. */
@@ -162,6 +179,48 @@ describe('rates produce --url', () => {
     expect(times.reduce((sum, each) => sum + each)).toBeLessThanOrEqual(13)
   })
 
+  it('refuses a success that is made of other rows than its own', async () => {
+    const batch = testBatch(6 * CHUNK, { id: 'mixed' })
+    const packs = await holdPacks(line)
+    const killed = begin(api.url, '--batch-id', batch.id)
+    killed.child.stdin!.write(beginning()) // five chunks, which nobody stores yet
+    await kafkaHas(batch.id, 5)
+    killed.child.kill('SIGKILL')
+    await killed.ended
+    const going = produce(api.url, await fileOf(batch), '--batch-id', batch.id)
+    await kafkaHas(batch.id, 5 + 6)
+    await packs.release()
+    const { code, out } = await going
+    expect(out).toMatch(
+      /\nrefused \(id_conflict\): .*: chunk \d has sha256 \w+; the batch has one with \w+, and is visible/,
+    )
+    expect(out).toContain('is visible with other rows than these: rates revert mixed\n')
+    expect(code).toBe(1)
+    const stored = (await batchOf(batch.id))!
+    expect(stored.state).toBe('succeeded')
+    expect(stored.digest).not.toBe(batch.digest)
+  })
+
+  it('does not wait for workers to send the rest of a batch whose last chunk is stored', async () => {
+    const batch = testBatch(6 * CHUNK, { id: 'end-first' })
+    const { headers, body } = (await cut(batch.id, csv(batch.lines))).at(-1)!
+    const at = `${api.url}/batches/${batch.id}`
+    await fetch(at, { method: 'PUT' })
+    const put = await fetch(`${at}/chunks/${headers.chunk}`, {
+      method: 'PUT',
+      headers: { 'content-type': 'text/csv', 'content-encoding': 'zstd', chunks: String(headers.chunks) },
+      body: body as Uint8Array<ArrayBuffer>,
+    })
+    expect(put.status).toBe(202)
+    await storedChunks(batch.id, 1)
+    const packs = await holdPacks(line)
+    const sent = await produce(api.url, await fileOf(batch), '--batch-id', batch.id, '--no-wait')
+    expect(sent).toMatchObject({ code: 0, out: expect.stringMatching(/\nsent: .* in \d chunks/) })
+    await packs.release()
+    await line.reply(batch.id)
+    expect(await batchOf(batch.id)).toMatchObject({ state: 'succeeded', digest: batch.digest })
+  })
+
   it('waits for its turn where the API takes fewer chunks at once', async () => {
     const busy = await startApiProcess(line, { CHUNKS_AT_ONCE: '1' })
     const batch = testBatch(6 * CHUNK, { id: 'turns' })
@@ -196,6 +255,22 @@ describe('rates produce --url', () => {
     expect(out).toContain('cancelled: standard input: its sender cancelled it; nothing of it is visible')
     expect(code).toBe(4)
     expect(await batchOf('stopped')).toMatchObject({ state: 'cancelled' })
+  })
+
+  it('says how to cancel it where Ctrl-C finds no API', async () => {
+    const gone = await startApiProcess(line)
+    const { child, ended } = begin(gone.url, '--batch-id', 'left')
+    child.stdin!.write(beginning())
+    await storedChunks('left', 5)
+    gone.signal('SIGKILL')
+    await gone.exited
+    child.kill('SIGINT')
+    const { code, err } = await ended
+    expect(err).toMatch(
+      /The API at \S+ cannot be reached: .*\. The batch could not be cancelled: rates cancel left --url \S+\n$/,
+    )
+    expect(err).not.toContain('    at ')
+    expect(code).toBe(3)
   })
 
   it('has nothing to cancel before anything is read', async () => {

@@ -21,6 +21,11 @@ describe('readRequest', () => {
     expect(read({}).batch.batchId).not.toBe(read({}).batch.batchId)
   })
 
+  it('names the batch as other commands find it', () => {
+    expect(read({ batchId: 'a' }).named).toBe('a')
+    expect(read({ batchId: 'a', dryRun: true, url: 'http://b' }).named).toBe('a --dry-run --url http://b')
+  })
+
   it.each([
     [{ batchId: 'a b' }, '--batch-id: "a b"'],
     [{ source: 'a\n' }, '--source: '],

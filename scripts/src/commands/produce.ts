@@ -166,7 +166,9 @@ export function readRequest(file: string, options: Options, now: Date): ProduceR
     wait,
     timeoutSeconds: timeout,
     json,
-    named: [batchId, ...(url === undefined ? [] : ['--url', url])].map(shellWord).join(' '),
+    named: [batchId, ...(dryRun ? ['--dry-run'] : []), ...(url === undefined ? [] : ['--url', url])]
+      .map(shellWord)
+      .join(' '),
   }
 }
 

@@ -155,6 +155,8 @@ export class RecordIngester {
         metrics.stored(chunk)
       }
       if (stored === 'ended') return
+      // Another record of it was stored meanwhile: this one is judged by that.
+      if (stored === 'there') return this.ingestChunk(record, incoming, attempt, retry)
       failpoint('after-chunk')
     } else if (relation.kind === 'repeat' && incoming.total !== undefined) {
       const total = incoming.total

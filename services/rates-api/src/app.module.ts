@@ -83,7 +83,8 @@ class AppModule {
     // It cancels and reverts: only workers let a batch fail.
     const replies: ReplySettings = { replies: topics.replies, allowed: replyTopics, webhooks: null }
     const actions = new BatchActions({ pool, ledger, replies, windowDays: settings.REVERT_WINDOW_DAYS })
-    const follow = new BatchFollow(feed, new Watchers(settings.WATCHERS_AT_ONCE, registry))
+    const watchers = new Watchers(settings.WATCHERS_AT_ONCE, registry)
+    const follow = new BatchFollow(feed, watchers)
     const uploads = new Uploads({
       pool,
       producer,
@@ -106,7 +107,7 @@ class AppModule {
       signal: stopping,
       metrics: uploadMetrics(registry),
     }
-    const chunkSettings: ChunkSettings = { ...uploadSettings, atOnce: settings.CHUNKS_AT_ONCE }
+    const chunkSettings: ChunkSettings = { ...uploadSettings, atOnce: settings.CHUNKS_AT_ONCE, watchers }
     const catalogueSettings: CatalogueSettings = { pool, idleMs: uploadSettings.idleMs, signal: stopping }
     return {
       module: AppModule,

@@ -12,6 +12,8 @@ export const keyOf = ({ id, dryRun }: BatchName): string => (dryRun ? `${id}?` :
 export interface Seen extends BatchName {
   readonly no: bigint
   readonly open: boolean
+  /** Its prices are hidden for good, and will be purged. */
+  readonly unpurged: boolean
   /** It may have changed since the look before; else it is known, or older than what is followed. */
   readonly news: boolean
   /** Another text whenever the batch may look different. */
@@ -40,8 +42,8 @@ export interface Question {
   /** Whether all batches are followed; else only those that are named. */
   readonly all: boolean
   readonly names: readonly BatchName[]
-  /** Numbers of batches that were open at the look before. */
-  readonly open: readonly bigint[]
+  /** Numbers of batches that something is to happen to yet: open at the look before, or to be purged. */
+  readonly unsettled: readonly bigint[]
   /** Everything up to here was seen; undefined at the first look. */
   readonly since: { readonly no: bigint; readonly at: number } | undefined
 }
@@ -75,6 +77,7 @@ with hidden as materialized (
 select pg_snapshot_xmin(at.snapshot)::text::int8 as xmin, pg_snapshot_xmax(at.snapshot)::text::int8 as xmax,
   extract(epoch from clock_timestamp())::float8 as at,
   b.no, b.id, b.dry_run as "dryRun", b.state, f.news,
+  b.state in ('failed', 'cancelled', 'reverted') and b.purged_at is null as unpurged,
   concat_ws(' ', b.state, extract(epoch from b.hidden_at), extract(epoch from b.purged_at)) as signature,
   case when b.state = 'open' then (select count(*) from batch_chunks c where c.batch_no = b.no) end as chunks,
   case when b.state = 'open' then (select u.rows from uploads u where u.batch_no = b.no) end as uploaded
@@ -90,6 +93,7 @@ interface Row extends BatchName {
   no: bigint | null
   state: string
   news: boolean
+  unpurged: boolean
   signature: string
   chunks: bigint | null
   uploaded: bigint | null
@@ -99,18 +103,19 @@ interface Row extends BatchName {
 const STALE_SECONDS = 5
 
 /** One statement, whatever is followed. */
-export async function look(pool: Pool, { all, names, open, since }: Question): Promise<Look> {
+export async function look(pool: Pool, { all, names, unsettled, since }: Question): Promise<Look> {
   const { rows } = await pool.query<Row>({
     name: 'batch-feed',
     text: LOOK,
-    values: [all, open, names.map(({ id }) => id), names.map(({ dryRun }) => dryRun), since?.no, since?.at],
+    values: [all, unsettled, names.map(({ id }) => id), names.map(({ dryRun }) => dryRun), since?.no, since?.at],
   })
   const { xmin, xmax, at } = rows[0]!
-  const batches = rows.flatMap(({ no, id, dryRun, state, news, signature, chunks, uploaded }): Seen[] => {
+  const batches = rows.flatMap(({ no, state, chunks, uploaded, signature, ...row }): Seen[] => {
     if (no === null) return []
     const loads = chunks ? `${chunks} ${uploaded} ${Math.floor(at / STALE_SECONDS)}` : `${uploaded}`
     const isOpen = state === 'open'
-    return [{ no, id, dryRun, open: isOpen, news, signature: isOpen ? `${signature} ${loads}` : signature }]
+    const { id, dryRun, news, unpurged } = row
+    return [{ no, id, dryRun, open: isOpen, unpurged, news, signature: isOpen ? `${signature} ${loads}` : signature }]
   })
   return { batches, mark: { xmin, xmax, no: batches.at(-1)?.no ?? 0n, at } }
 }
@@ -132,7 +137,8 @@ export class LowWater {
   }
 
   saw(mark: Mark): void {
-    if (this.#since === undefined || this.#next === undefined) {
+    // A ledger that was restored counts its transactions from lower on: the old marks would not be passed for long.
+    if (this.#since === undefined || this.#next === undefined || mark.xmax < this.#next.xmax) {
       this.#since = before(mark)
       this.#next = mark
     } else if (mark.xmin >= this.#next.xmax) {

@@ -38,10 +38,14 @@ const LONGEST_RETRY = 5_000
 /** Batches that a watcher of all is told first: the newest, and of those that are open. */
 const NEWEST_AT_FIRST = 50
 const OPEN_AT_FIRST = 1_000
+/** Ended batches that are asked for again until they are purged: the newest, if more wait for that. */
+const TO_PURGE = 500
 
 /** A batch as it was seen last, and as it was read last, if it was. */
 interface Known {
   readonly seen: Seen
+  /** It ended while it was followed. */
+  readonly toPurge: boolean
   change: Change | undefined
 }
 
@@ -153,7 +157,7 @@ export class BatchFeed {
     const { batches, mark } = await look(this.#parts.pool, {
       all,
       names: [...new Map(watchers.flatMap(([{ of }]) => (of ? [[keyOf(of), of] as const] : []))).values()],
-      open: all ? [...before.values()].filter(({ seen }) => seen.open).map(({ seen }) => seen.no) : [],
+      unsettled: all ? unsettled([...before.values()]) : [],
       since: this.#lowWater.since,
     })
     const known = new Map(batches.map((seen) => [seen.no, remember(seen, before.get(seen.no))]))
@@ -176,10 +180,18 @@ export class BatchFeed {
   }
 }
 
-const remember = (seen: Seen, before: Known | undefined): Known => ({
-  seen,
-  change: before?.seen.signature === seen.signature ? before.change : undefined,
-})
+function remember(seen: Seen, before: Known | undefined): Known {
+  const same = before?.seen.signature === seen.signature
+  const toPurge = seen.unpurged && before !== undefined && (before.toPurge || !same)
+  return { seen, toPurge, change: same ? before.change : undefined }
+}
+
+/** Numbers of batches that something is to happen to yet. Nobody asks for those that ended before they were followed. */
+function unsettled(known: readonly Known[]): bigint[] {
+  const open = known.filter(({ seen }) => seen.open)
+  const toPurge = known.filter(({ toPurge }) => toPurge).slice(-TO_PURGE) // lowest number first
+  return [...open, ...toPurge].map(({ seen }) => seen.no)
+}
 
 /** What a watcher is to hear of after a look: all that there is, for it, when it has just come; else what has changed. */
 function listeners(

@@ -58,7 +58,7 @@ export class BatchFollow implements OnModuleDestroy {
       of,
       take: (changes, first) => {
         stream.tell(changes)
-        if (first && of === undefined) stream.tellReady()
+        if (first) stream.tellReady()
         if (until === 'outcome' && changes.some(({ batch }) => hasEnded(batch))) stream.tellEnd()
       },
     })

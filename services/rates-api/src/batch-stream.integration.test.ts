@@ -50,8 +50,11 @@ describe('the stream of one batch', () => {
       'x-accel-buffering': 'no',
       vary: 'accept',
     })
-    await eventually(() => Promise.resolve(seen.length > 0))
-    expect(seen).toEqual([{ event: 'retry', data: '1000' }])
+    await eventually(() => Promise.resolve(seen.length > 1))
+    expect(seen).toEqual([
+      { event: 'retry', data: '1000' },
+      { event: 'ready', data: '{}' }, // there is none
+    ])
   })
 
   it('tells all that happens to it, from before it is there until after its outcome', async () => {
@@ -69,7 +72,8 @@ describe('the stream of one batch', () => {
     const last = await stream.batch(({ state }) => state === 'reverted')
     expect((await api.get('/batches/life')).body).toEqual(batchSchema.parse(last))
     expect([...new Set(stream.states('life'))]).toEqual(['pending', 'in_progress', 'succeeded', 'reverted'])
-    expect(stream.seen.every(({ event }) => event === 'retry' || event === 'batch')).toBe(true)
+    expect(stream.seen.slice(0, 3).map(({ event }) => event)).toEqual(['retry', 'ready', 'batch'])
+    expect(stream.seen.slice(3).every(({ event }) => event === 'batch')).toBe(true)
     expect(stream.hasEnded).toBe(false)
   })
 
@@ -78,6 +82,8 @@ describe('the stream of one batch', () => {
     const stream = await open('/batches/done')
     await stream.got('batch')
     expect(stream.batches).toEqual([(await api.get('/batches/done')).body])
+    await stream.got('ready')
+    expect(stream.seen.map(({ event }) => event)).toEqual(['retry', 'batch', 'ready'])
   })
 
   it.each(['before', 'after'])('ends with an outcome that came %s, if it is asked to', async (when) => {
@@ -207,6 +213,28 @@ describe('the stream of all batches', () => {
   it('tells of an old batch that ends', async () => {
     await endTestBatch(api.pool, openOne)
     await stream.batch(({ id, state }) => id === 'old-and-open' && state === 'succeeded')
+  })
+
+  it('tells that an old batch is purged whose end it has told, and what becomes of it before that', async () => {
+    for (const state of ['failed', 'cancelled', 'succeeded'] as const) {
+      const id = `purged-${state}`
+      const no = await openTestBatch(api.pool, id)
+      await crowd(300)
+      await stream.batch((batch) => batch.id === id)
+      await endTestBatch(api.pool, no, state)
+      await stream.batch((batch) => batch.id === id && batch.state === state)
+      if (state === 'succeeded') {
+        await revert(id)
+        await stream.batch((batch) => batch.id === id && batch.state === 'reverted')
+        // It was a while ago: what was hidden of late is looked at anyway.
+        await api.pool.query(`update batches set hidden_at = hidden_at - interval '1 hour' where no = $1`, [no])
+      }
+      await crowd(300)
+      const looks = stream.batches.length
+      await eventually(() => Promise.resolve(stream.batches.length >= looks + 300), { what: 'the others being told' })
+      await api.pool.query('update batches set purged_at = now() where no = $1', [no])
+      await stream.batch((batch) => batch.id === id && batch.purgedAt !== null)
+    }
   })
 
   it('tells nothing where nothing happens, also while others follow old batches', async () => {

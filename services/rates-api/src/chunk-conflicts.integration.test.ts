@@ -158,6 +158,11 @@ describe('a batch that is not open', () => {
     const none = { status: 404, retryAfter: '1', body: { code: 'not_seen_yet' } }
     expect(await client.put('nobodys', 0, 'CNGGZ,NLRTM,2150-01-01,1\n')).toMatchObject(none)
     expect(await client.complete('nobodys', 1)).toMatchObject(none)
+    // What can be no batch's id is not there, and never will be.
+    for (const id of ['%00', 'a%20b', 'x'.repeat(129)]) {
+      for (const answer of [await client.complete(id, 1), await client.chunks(id)])
+        expect(answer).toMatchObject({ status: 404, retryAfter: null, body: { status: 404 } })
+    }
     expect(await client.chunks('nobodys')).toMatchObject(none)
   })
 

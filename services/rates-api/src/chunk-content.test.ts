@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
-import { parseCsv } from '@rates/core/csv'
+import { ChunkCutter, type BodyFormat } from '@rates/core/chunk-cutter'
+import { CSV_HEADER as HEADER, parseCsv } from '@rates/core/csv'
 import { MAX_CHUNK_ROWS } from '@rates/core/limits'
 import { parseNdjson } from '@rates/core/ndjson'
 import { PortTable } from '@rates/core/port-table'
@@ -18,6 +19,13 @@ function parsed(text: Uint8Array, format: 'csv' | 'ndjson'): number {
   rows.reset()
   parsers[format](text, ports, rows)
   return rows.rows
+}
+
+/** The rows that an uploader counts. */
+function cut(text: Uint8Array, format: BodyFormat): number {
+  const cutter = new ChunkCutter(format, { maxBytes: 1 << 20 })
+  for (const pieces of [cutter.push(text), cutter.finish()]) while (!pieces.next().done);
+  return cutter.totalRows
 }
 
 describe('the rows of a chunk', () => {
@@ -45,10 +53,32 @@ describe('the rows of a chunk', () => {
     expect(countRows(encode(lines), format)).toBe(MAX_CHUNK_ROWS)
   })
 
-  it('are not counted where one is too long: only its worker can tell where it ends', async () => {
-    const body = Buffer.from(`"${'x'.repeat(70_000)}\nCNGGZ,NLRTM,2021-01-01,1\n`)
-    expect(countRows(body, 'csv')).toBeUndefined()
-    const checked = await checkContent({ body, format: 'csv', encoding: 'identity', rows: 7, sha256: undefined })
-    expect(checked.rows).toBeUndefined()
+  it.each([
+    ['csv', ['CNGGZ,NLRTM,2021-01-01,1', '"', ',', '\n', '\r\n', `${HEADER}\n`, HEADER, '\uFEFF']],
+    ['ndjson', ['{"orig_code":"A"}', '"', ' ', '\n', '\r\n', `${HEADER}\n`, '\uFEFF']],
+  ] as const)('are those that an uploader cuts: %s', (format, pieces) => {
+    fc.assert(
+      fc.property(fc.array(fc.constantFrom(...pieces), { maxLength: 40 }), (some) => {
+        const text = Buffer.from(some.join(''))
+        expect([text.toString(), countRows(text, format)]).toEqual([text.toString(), cut(text, format)])
+      }),
+      { numRuns: 500 },
+    )
+  })
+
+  it.each([
+    ['csv', `CNGGZ,NLRTM,2021-01-01,${'1'.repeat(70_000)}\n`, 'CNGGZ,NLRTM,2021-01-01,1\n'],
+    ['csv', `"${'x\n'.repeat(70_000)}",NLRTM,2021-01-01,1\n`, 'CNGGZ,NLRTM,2021-01-01,1\n'],
+    ['ndjson', `{"orig_code":"${'x'.repeat(70_000)}"}\n`, '{}\n'],
+  ] as const)('are counted and limited where one is too long, too: %s', async (format, long, row) => {
+    const of = (rows: number, said: number | undefined) => {
+      const body = Buffer.from(long + row.repeat(rows - 1))
+      return { body, format, encoding: 'identity' as const, rows: said, sha256: undefined }
+    }
+    const most = of(MAX_CHUNK_ROWS, MAX_CHUNK_ROWS)
+    expect(parsed(most.body, format)).toBe(MAX_CHUNK_ROWS)
+    expect((await checkContent(most)).rows).toBe(MAX_CHUNK_ROWS)
+    await expect(checkContent(of(MAX_CHUNK_ROWS + 1, undefined))).rejects.toThrow(`has ${MAX_CHUNK_ROWS + 1} rows`)
+    await expect(checkContent(of(3, 7))).rejects.toThrow('has 3 rows, the header says 7')
   })
 })

@@ -1,4 +1,5 @@
-import { ChunkCutter, RowTooLong, type BodyFormat } from '@rates/core/chunk-cutter'
+import { type BodyFormat } from '@rates/core/chunk-cutter'
+import { csvPreamble } from '@rates/core/csv'
 import { MAX_CHUNK_ROWS } from '@rates/core/limits'
 import { BadEncoding, decompress, sha256 } from '@rates/service/compression'
 import { Problem } from './problem.ts'
@@ -16,8 +17,8 @@ export interface ChunkContent {
 
 export interface CheckedContent {
   sha256: Buffer
-  /** Data rows; undefined where one is so long that only workers count it. */
-  rows: number | undefined
+  /** Data rows. */
+  rows: number
 }
 
 /**
@@ -33,10 +34,10 @@ export async function checkContent(content: ChunkContent): Promise<CheckedConten
     throw new Problem(400, detail, { extensions: { code: 'damaged' } })
   }
   const rows = countRows(await unpack(content), content.format)
-  if (rows !== undefined && rows > MAX_CHUNK_ROWS) {
+  if (rows > MAX_CHUNK_ROWS) {
     throw new Problem(400, `The content has ${rows} rows; a chunk may have ${MAX_CHUNK_ROWS}.`)
   }
-  if (rows !== undefined && content.rows !== undefined && rows !== content.rows) {
+  if (content.rows !== undefined && rows !== content.rows) {
     const detail = `The content has ${rows} rows, the header says ${content.rows}.`
     throw new Problem(400, detail, { extensions: { code: 'damaged' } })
   }
@@ -53,22 +54,22 @@ async function unpack({ body, encoding }: ChunkContent): Promise<Uint8Array> {
   }
 }
 
-/** Pieces in which a text is looked through, so that it is not copied as a whole. */
-const PIECE = 1 << 16
+const LF = 0x0a
+const QUOTE = 0x22
 
-/** Data rows of a chunk, as parsing it will count them; undefined if one is longer than a row may be. */
-export function countRows(text: Uint8Array, format: BodyFormat): number | undefined {
-  const cutter = new ChunkCutter(format, { maxBytes: PIECE })
-  try {
-    for (let at = 0; at < text.length; at += PIECE) runOut(cutter.push(text.subarray(at, at + PIECE)))
-    runOut(cutter.finish())
-  } catch (error) {
-    if (error instanceof RowTooLong) return undefined
-    throw error
+/** Data rows of a chunk, as parsing it will count them, however long they are. */
+export function countRows(text: Uint8Array, format: BodyFormat): number {
+  const csv = format === 'csv'
+  const start = csv ? csvPreamble(text) : text[0] === 0xef && text[1] === 0xbb && text[2] === 0xbf ? 3 : 0
+  let rows = 0
+  let rowStart = start
+  let quoted = false
+  for (let at = start; at < text.length; at++) {
+    if (csv && text[at] === QUOTE) quoted = !quoted
+    else if (text[at] === LF && !quoted) {
+      rows++
+      rowStart = at + 1
+    }
   }
-  return cutter.totalRows
-}
-
-function runOut(pieces: Iterator<unknown>): void {
-  while (!pieces.next().done);
+  return rowStart < text.length ? rows + 1 : rows // the last one may have no line break
 }

@@ -156,6 +156,26 @@ describe('a chunk is refused, and nothing of it is sent,', () => {
     await one.close()
   })
 
+  it('because as many wait as may, for their chunks, too', async () => {
+    const one = await startTestApp({ ...environment(), WATCHERS_AT_ONCE: '1' })
+    const waiting = (count: number): Promise<true> =>
+      eventually(async () => sum(await one.metrics(), 'rates_watchers', { kind: 'wait' }) === count, { every: 5 })
+    const other = new ChunkClient(one.url)
+    const first = new AbortController()
+    const url = `${one.url}/batches/${ID}/complete?chunks=50&wait=1m`
+    const asked = fetch(url, { method: 'POST', signal: first.signal })
+    asked.catch(() => undefined)
+    await waiting(1)
+    expect(await other.complete(ID, 50)).toMatchObject({ status: 503, retryAfter: '5' })
+    const now = await other.complete(ID, 50, '&wait=0s') // it does not wait
+    expect(now).toMatchObject({ status: 409, body: { code: 'chunks_missing' } })
+    first.abort()
+    await waiting(0)
+    expect(await other.complete(ID, 50, '&wait=100ms')).toMatchObject({ status: 409, retryAfter: '1' })
+    await waiting(0)
+    await one.close()
+  })
+
   it('because the service cannot wait any longer, and neither can who completes', async () => {
     const leaving = await startTestApp(environment())
     const { request, answer } = byHand(leaving.url, 9)

@@ -85,7 +85,7 @@ export const PUT_CHUNK: RouteDescription = {
         '`code` is `damaged` where it has another sha256 or number of rows than was said.',
     ),
     404: unknownBatch,
-    408: problem('Nothing came for too long.'),
+    408: problem('Nothing came for too long, or not all of it in time.'),
     409: problem(
       '`code`: `other_content` (the chunk is there, with another `sha256`), `other_total` (another number of chunks is ' +
         'known), `ended` (`state` says how).',

@@ -13,6 +13,7 @@ import { readParameters, Route } from './route.ts'
 import { discardRest, readBytes } from './upload-body.ts'
 import { batchHeaders, encodingOf, formatOf, fromQuery, readBatchHeaders, readWire } from './upload-headers.ts'
 import { type UploadMetrics } from './upload-metrics.ts'
+import { type Watchers } from './watchers.ts'
 
 export interface ChunkSettings {
   publicUrl: string
@@ -22,7 +23,12 @@ export interface ChunkSettings {
   /** Aborted when the process cannot wait for anything any longer. */
   signal: AbortSignal
   metrics: UploadMetrics
+  watchers: Watchers
 }
+
+/** A chunk is small: it may take so many times as long as its sender may be silent, and then leaves its place. */
+const WHOLE_PER_IDLE = 10
+
 export const CHUNK_SETTINGS = Symbol('chunk settings')
 
 /** A batch that is uploaded chunk by chunk, and goes on where it was broken off. */
@@ -77,7 +83,7 @@ export class ChunkUploadsController {
       metrics.chunks.going.inc()
       try {
         const upload = await this.#read(request, params, query)
-        const { stored, sha256, rows = null } = await this.#uploads.take(upload)
+        const { stored, sha256, rows } = await this.#uploads.take(upload)
         metrics.chunks.answered(stored)
         const { id, dryRun, chunk } = upload
         const links = batchLinks(id, dryRun, publicUrl)
@@ -106,7 +112,7 @@ export class ChunkUploadsController {
     })
     if (envelope.kind !== 'chunk') throw new Error('headers of a chunk')
     const { batch, chunk, chunks: total, rows, sha256, progress } = envelope
-    const limits = { maxBytes: MAX_CHUNK_WIRE_BYTES, idleMs }
+    const limits = { maxBytes: MAX_CHUNK_WIRE_BYTES, idleMs, wholeMs: idleMs * WHOLE_PER_IDLE }
     const body = await readBytes(request.raw, limits, signal, metrics.received())
     return { id, dryRun: batch.dryRun === true, chunk, total, rows, sha256, progress, format, encoding, body }
   }
@@ -128,26 +134,38 @@ export class ChunkUploadsController {
   ): Promise<void> {
     const { dryRun: dry, chunks: said, wait: ms } = readParameters(completeQuery, query)
     const dryRun = dry === 'true'
-    const { chunks, ended } = await this.#untilLeft(request, (signal) =>
-      this.#uploads.complete(id, dryRun, said, { ms, signal, begins: () => beginsToWait(reply) }),
-    )
+    const { chunks, ended } = await this.#untilLeft(request, (signal, enter) => {
+      const begins = (): void => {
+        enter()
+        beginsToWait(reply)
+      }
+      return this.#uploads.complete(id, dryRun, said, { ms, signal, begins })
+    })
     const links = batchLinks(id, dryRun, this.#settings.publicUrl)
     if (!ended) void reply.headers({ location: links.self, 'retry-after': '1' })
     await reply.status(ended ? 200 : 202).send({ id, dryRun, chunks, links })
   }
 
-  /** Work that waits: it is given up when its caller leaves, or the process cannot wait any longer. */
-  async #untilLeft<T>({ raw }: FastifyRequest, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    const { signal } = this.#settings
+  /**
+   * Work that may wait, as one of the watchers once it has called `enter`: it is given up when its caller leaves, or the
+   * process cannot wait any longer, which then sends its caller to another one. @throws Problem 503
+   */
+  async #untilLeft<T>(
+    { raw }: FastifyRequest,
+    work: (signal: AbortSignal, enter: () => void) => Promise<T>,
+  ): Promise<T> {
+    const { signal, watchers } = this.#settings
     const over = new AbortController()
     const stop = (): void => over.abort(stopping())
     const leave = (): void => over.abort(new Problem(400, 'The caller left.'))
+    let exit: (() => void) | undefined
     signal.addEventListener('abort', stop)
     raw.socket.once('close', leave)
     if (signal.aborted) stop()
     try {
-      return await work(over.signal)
+      return await work(over.signal, () => (exit = watchers.enter('wait', stop)))
     } finally {
+      exit?.()
       signal.removeEventListener('abort', stop)
       raw.socket.off('close', leave)
     }

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CSV_HEADER } from '@rates/core/csv'
 import { FAST_LANE_CHUNKS, MAX_CHUNKS } from '@rates/core/limits'
-import { writeChunkHeaders, type BatchHeaders, type ChunkHeaders } from '@rates/core/wire'
+import { BATCH_ID, writeChunkHeaders, type BatchHeaders, type ChunkHeaders } from '@rates/core/wire'
 import { sha256 } from '@rates/service/compression'
 import { failpoint } from '@rates/service/failpoints'
 import { differentHeader, headersOf } from '@rates/service/ledger/batch-headers'
@@ -19,7 +19,7 @@ import {
   type StoredChunk,
 } from './chunk-ledger.ts'
 import { hasEnded, judgeChunk, judgeChunks } from './chunk-verdict.ts'
-import { notSeenYet } from './no-batch.ts'
+import { noBatch, notSeenYet } from './no-batch.ts'
 import { Problem } from './problem.ts'
 import { kafkaAway, SendFailed, type SharedProducer } from './shared-producer.ts'
 
@@ -37,7 +37,7 @@ export interface ChunkUpload extends ChunkContent {
 export interface TakenChunk {
   stored: boolean
   sha256: string
-  rows: number | undefined
+  rows: number
 }
 
 export interface Completed {
@@ -114,6 +114,7 @@ export class ChunkUploads {
 
   /** The chunks that are stored, and how many there are to be. @throws Problem 404 */
   async list(id: string, dryRun: boolean): Promise<{ total: number | null; chunks: AsyncIterable<StoredChunk[]> }> {
+    if (!BATCH_ID.test(id)) throw noBatch(id)
     const known = await findChunk(this.#parts.pool, id, dryRun, 0)
     if (!known) throw notSeenYet(id, `: PUT /batches/${id} opens it`)
     return { total: known.total, chunks: storedChunks(this.#parts.pool, known.batch.no) }
@@ -130,6 +131,7 @@ export class ChunkUploads {
     chunks: number,
     wait: { ms: number; signal: AbortSignal; begins: () => void },
   ): Promise<Completed> {
+    if (!BATCH_ID.test(id)) throw noBatch(id)
     const { pool } = this.#parts
     const until = performance.now() + wait.ms
     for (let pause = FIRST_PAUSE; ; pause = Math.min(pause * 1.5, LONGEST_PAUSE)) {

@@ -1,4 +1,4 @@
-import { type IncomingMessage } from 'node:http'
+import { type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
 import { httpDurations } from '@rates/service/metrics'
 import { FastifyAdapter } from '@nestjs/platform-fastify'
 import { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
@@ -86,9 +86,19 @@ function refusal(request: FastifyRequest): Problem | undefined {
 
 /**
  * A browser lets any page send requests here, though not read the answers: nobody's batch is reverted by a link in a
- * mail. Programs send no such header.
+ * mail. Without TLS it does not say by Sec-Fetch-Site where the page is from, but by Origin. Programs send neither.
  */
 function isOfAnotherSite({ method, headers }: FastifyRequest): boolean {
+  if (method === 'GET' || method === 'HEAD') return false
   const site = headers['sec-fetch-site']
-  return method !== 'GET' && method !== 'HEAD' && (site === 'cross-site' || site === 'same-site')
+  if (site !== undefined) return site === 'cross-site' || site === 'same-site'
+  return headers.origin !== undefined && !isOwn(headers.origin, headers)
+}
+
+/** Whether a page of this origin was served here; a proxy may have passed on another Host than it was asked for. */
+function isOwn(origin: string, { host = '', 'x-forwarded-host': asked }: IncomingHttpHeaders): boolean {
+  if (!URL.canParse(origin)) return false // null: the browser does not tell
+  const { protocol, host: page } = new URL(origin)
+  const here = `${protocol}//${[asked].flat()[0]?.split(',')[0]?.trim() ?? host}` // so that a default port is left out
+  return page !== '' && URL.canParse(here) && new URL(here).host === page
 }

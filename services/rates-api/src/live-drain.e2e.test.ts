@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { get, type IncomingMessage } from 'node:http'
+import { get, request, type IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
 import { json } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
@@ -27,6 +27,8 @@ describe('the API told to stop while callers follow batches', () => {
     await all.got('ready')
     await one.got('batch')
     const waits = ['loads', 'unseen'].map((id) => once(get(`${api.url}/batches/${id}?wait=60s`), 'response'))
+    const complete = request(`${api.url}/batches/loads/complete?chunks=2&wait=60s`, { method: 'POST' }).end()
+    waits.push(once(complete, 'response'))
     // A reader that takes nothing holds nobody up either.
     const mute = connect(Number(new URL(api.url).port), '127.0.0.1').pause()
     mute.write('GET /batches?format=events HTTP/1.1\r\nhost: x\r\n\r\n')
@@ -35,8 +37,8 @@ describe('the API told to stop while callers follow batches', () => {
     const metrics = `http://127.0.0.1:${String(managementPort)}/metrics`
     const following = (): Promise<string> => fetch(metrics).then((answer) => answer.text())
     await eventually(
-      async () => /kind="wait"} 2\n/.test(await following()) && /kind="stream"} 3\n/.test(await following()),
-      { what: 'all five following' },
+      async () => /kind="wait"} 3\n/.test(await following()) && /kind="stream"} 3\n/.test(await following()),
+      { what: 'all six following' },
     )
 
     const asked = performance.now()
@@ -49,11 +51,13 @@ describe('the API told to stop while callers follow batches', () => {
 
     await Promise.all([all.ended, one.ended, late.ended])
     for (const { seen } of [all, one, late]) expect(seen.at(-1)).toEqual({ event: 'retry', data: '1000' })
-    const [loads, unseen] = (await Promise.all(waits)).map(([response]) => response as IncomingMessage)
+    const [loads, unseen, incomplete] = (await Promise.all(waits)).map(([response]) => response as IncomingMessage)
     expect([loads!.statusCode, loads!.headers['retry-after'], loads!.headers.connection]).toEqual([200, '1', 'close'])
     expect(await json(loads!)).toMatchObject({ id: 'loads', state: 'pending' })
     expect([unseen!.statusCode, unseen!.headers['retry-after']]).toEqual([404, '1'])
     expect(await json(unseen!)).toMatchObject({ code: 'not_seen_yet' })
+    expect([incomplete!.statusCode, incomplete!.headers['retry-after']]).toEqual([503, '2'])
+    expect(incomplete!.headers.connection).toBe('close')
     expect(await api.exited).toEqual({ code: 0, signal: null })
     expect(seconds(asked)).toBeLessThan(5) // of 21 that it may take
     mute.destroy()

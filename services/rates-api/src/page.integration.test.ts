@@ -163,8 +163,32 @@ describe('a change', () => {
       expect((await post(headers)).status).toBe(404)
   })
 
+  // Browsers send no Sec-Fetch-Site to hosts without TLS, but Origin.
+  it.each([
+    ['http://evil.example', {}],
+    ['null', {}],
+    ['file://', {}],
+    ['http://rates.example:8080', { host: 'rates.example' }],
+    ['http://rates.internal', { host: 'rates.internal', 'x-forwarded-host': 'rates.example' }],
+  ])('that a page of the origin %s asks for is refused: %j', async (origin, headers) => {
+    for (const type of [{}, { 'content-type': 'text/plain' }])
+      expect((await post({ ...headers, ...type, origin })).status).toBe(403)
+  })
+
+  it.each<[string, Record<string, string>]>([
+    ['http://rates.example', { host: 'rates.example' }],
+    ['http://rates.example:8080', { host: 'Rates.example:8080' }],
+    ['https://rates.example', { host: 'rates.example:443' }],
+    ['https://rates.example', { host: 'rates.internal:8080', 'x-forwarded-host': 'rates.example, rates.internal' }],
+    ['http://evil.example', { 'sec-fetch-site': 'same-origin' }],
+  ])('that this page at %s asks for is not: %j', async (origin, headers) => {
+    expect((await post({ ...headers, origin })).status).toBe(404)
+    expect((await post({ origin: new URL(api.url).origin })).status).toBe(404)
+  })
+
   it('is nothing that reading does, wherever the link was', async () => {
     for (const site of ['cross-site', 'same-site'])
       expect((await ask('/batches', { ...BROWSER, 'sec-fetch-site': site })).status).toBe(200)
+    expect((await ask('/batches', { ...BROWSER, origin: 'http://evil.example' })).status).toBe(200)
   })
 })

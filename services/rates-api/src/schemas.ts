@@ -189,7 +189,7 @@ export const takenChunkSchema = z
     dryRun: z.boolean(),
     chunk: z.int(),
     sha256: z.string().meta({ description: 'Of what came.' }),
-    rows: z.int().nullable().meta({ description: 'Its data rows; null where one is longer than a row may be.' }),
+    rows: z.int().meta({ description: 'Its data rows.' }),
     links: batchLinks,
   })
   .meta({ id: 'TakenChunk' })

@@ -3,7 +3,7 @@ import { Agent, createServer, request as httpRequest, type IncomingMessage, type
 import { type AddressInfo, type Socket } from 'node:net'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { afterEach, describe, expect, it } from '@jest/globals'
-import { discardRest, readBody, type BodyLimits, type Encoding } from './upload-body.ts'
+import { discardRest, readBody, readBytes, type BodyLimits, type Encoding } from './upload-body.ts'
 
 let server: Server | undefined
 afterEach(() => {
@@ -140,6 +140,19 @@ describe('the body of an upload', () => {
     request.write('x')
     const [response] = (await once(request, 'response')) as [IncomingMessage]
     expect((await once(response.setEncoding('utf8'), 'data'))[0]).toBe('Nothing came for 0.2 seconds.')
+    request.destroy()
+  })
+
+  it('that is taken as a whole may not trickle for ever', async () => {
+    const url = await serve(async (request) =>
+      String((await readBytes(request, { maxBytes: 1 << 20, idleMs: 60_000, wholeMs: 300 }, new AbortController().signal)).length),
+    )
+    expect(await send(url, Buffer.alloc(1_000))).toBe('1000')
+    const request = httpRequest(url, { method: 'POST' })
+    const trickle = setInterval(() => request.write('x'), 20)
+    const [response] = (await once(request, 'response')) as [IncomingMessage]
+    clearInterval(trickle)
+    expect((await once(response.setEncoding('utf8'), 'data'))[0]).toBe('The content took longer than 0.3 seconds.')
     request.destroy()
   })
 

@@ -15,6 +15,11 @@ export interface BodyLimits {
   idleMs: number
 }
 
+export interface WholeLimits extends BodyLimits {
+  /** Time in which all of it is to come, or it could trickle for ever. */
+  wholeMs: number
+}
+
 /** Below this the ratio does not matter: a small file of equal rows shrinks to nothing. */
 const RATIO_FROM_BYTES = 16 << 20
 
@@ -54,18 +59,25 @@ export async function* readBody(
  */
 export async function readBytes(
   request: IncomingMessage,
-  limits: BodyLimits,
+  { maxBytes, idleMs, wholeMs }: WholeLimits,
   signal: AbortSignal,
   received = { bytes: 0 },
 ): Promise<Buffer> {
-  const tooLarge = (): Problem => new Problem(413, `The content has more than ${limits.maxBytes} bytes.`)
-  if (Number(request.headers['content-length'] ?? 0) > limits.maxBytes) throw tooLarge()
+  const tooLarge = (): Problem => new Problem(413, `The content has more than ${maxBytes} bytes.`)
+  if (Number(request.headers['content-length'] ?? 0) > maxBytes) throw tooLarge()
+  const late = new AbortController()
+  const problem = new Problem(408, `The content took longer than ${wholeMs / 1000} seconds.`)
+  const timer = setTimeout(() => late.abort(problem), wholeMs)
   const pieces: Uint8Array[] = []
   let total = 0
-  for await (const piece of receive(request, limits.idleMs, signal, received)) {
-    total += piece.byteLength
-    if (total > limits.maxBytes) throw tooLarge()
-    pieces.push(piece)
+  try {
+    for await (const piece of receive(request, idleMs, AbortSignal.any([signal, late.signal]), received)) {
+      total += piece.byteLength
+      if (total > maxBytes) throw tooLarge()
+      pieces.push(piece)
+    }
+  } finally {
+    clearTimeout(timer)
   }
   return Buffer.concat(pieces)
 }

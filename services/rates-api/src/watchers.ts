@@ -14,7 +14,7 @@ export class Watchers {
     this.#atOnce = atOnce
     this.#gauge = new Gauge({
       name: 'rates_watchers',
-      help: 'Callers that wait for a batch, or follow batches.',
+      help: 'Callers that wait for a batch or its chunks, or follow batches.',
       labelNames: ['kind'],
       registers: [registry],
     })
@@ -27,7 +27,7 @@ export class Watchers {
    */
   enter(kind: WatcherKind, onLeave: () => void): () => void {
     if (this.#inside.size >= this.#atOnce) {
-      throw new Problem(503, `${this.#atOnce} callers follow batches already.`, { headers: { 'retry-after': '5' } })
+      throw new Problem(503, `${this.#atOnce} callers wait or follow batches already.`, { headers: { 'retry-after': '5' } })
     }
     const leave = (): void => onLeave()
     this.#inside.add(leave)

@@ -208,6 +208,7 @@ describe('the chart', () => {
   it('joins nothing over a day without an average, and shows one that is alone', async () => {
     const page = await open(WHOLE)
     await page.getByText('7 days').waitFor()
+    await page.locator('.chart .u-over').first().waitFor() // the chart is a script of its own
     const colour = await accent(page)
     expect(withInk(await inked(page, 7, colour))).toEqual(['ink', 0, 0, 'ink', 'ink', 0, 0])
     expect(withInk(await inked(page, 7, colour, 0.5))).toEqual([0, 0, 0, 'ink', 0, 0, 0])
@@ -216,6 +217,7 @@ describe('the chart', () => {
   it('is drawn anew in the other scheme, and in the width that there is', async () => {
     const page = await open(WHOLE)
     await page.getByText('7 days').waitFor()
+    await page.locator('.chart .u-over').first().waitFor() // the chart is a script of its own
     const light = await accent(page)
     expect((await inked(page, 7, light))[3]).toBeGreaterThan(0)
     await page.emulateMedia({ colorScheme: 'dark' })

@@ -6,7 +6,7 @@ import { eventually } from '@rates/testing/eventually'
 import { factsOf, succeeded } from '@rates/testing/facts'
 import { startLine, type Line } from '@rates/testing/line'
 import { holdPacks, startApiProcess, startWorkerProcess, type ServiceProcess } from '@rates/testing/workers'
-import { type Browser, type Page } from 'playwright-core'
+import { type Browser, type Page, type Route } from 'playwright-core'
 import { readFile } from 'node:fs/promises'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 
@@ -279,6 +279,29 @@ describe('a service that does not take it', () => {
     await choose(page, file('a.csv', csv(testBatch(3).lines)))
     await headed(page, '3 rows are good')
   })
+
+  it('is not loaded twice where its answer was lost', async () => {
+    const page = await open({ expected: [/ERR_CONNECTION/, /409 .*batches\?id=/] })
+    await choose(page, file('a.csv', csv(testBatch(3).lines)))
+    await headed(page, '3 rows are good')
+    const before = (await batchesOf('dryRun=false&limit=200')).length
+    const lose = async (route: Route): Promise<void> => {
+      await route.fetch()
+      await route.abort('connectionreset')
+    }
+    await page.route('**/batches?id=*', lose, { times: 1 })
+    worker.signal('SIGSTOP')
+    try {
+      await press(page, 'Load 3 rows')
+      await headed(page, 'Not loaded')
+      await press(page, 'Try again')
+      await page.getByText('It must end first: wait, or cancel it.').waitFor()
+    } finally {
+      worker.signal('SIGCONT')
+    }
+    await headed(page, '3 rows are visible')
+    expect(await batchesOf('dryRun=false&limit=200')).toHaveLength(before + 1)
+  })
 })
 
 describe('an upload that is stopped', () => {
@@ -287,7 +310,7 @@ describe('an upload that is stopped', () => {
   it('is cancelled while it is sent', async () => {
     const page = await open()
     const network = await page.context().newCDPSession(page)
-    const slow = { offline: false, latency: 0, downloadThroughput: 1e7, uploadThroughput: 1e6 }
+    const slow = { offline: false, latency: 0, downloadThroughput: 1e7, uploadThroughput: 3e5 }
     await network.send('Network.emulateNetworkConditions', slow)
     await choose(page, file('large.csv', large))
     await page.getByText(/ rows read/).waitFor()
@@ -334,8 +357,10 @@ describe('an upload that is stopped', () => {
       await route.continue()
     })
     await load(page, batch, () => Promise.resolve())
+    const refused = page.waitForResponse('**/cancel')
     await press(page, 'Stop')
     await headed(page, '3\u202f000 rows are visible')
+    await refused
   })
 
   it('is not left without a question', async () => {

@@ -1,7 +1,8 @@
 import { type Batch } from '@rates/core/batch'
 import { type JSX } from 'preact'
-import { useEffect, useState } from 'preact/hooks'
+import { useEffect, useRef, useState } from 'preact/hooks'
 import { messageOf, readJson } from '../api.ts'
+import { isOpen } from '../batch-store.ts'
 import { count, plural } from '../format.ts'
 import { Refusal } from '../parts/notes.tsx'
 import { ruleWords } from '../parts/rule-words.ts'
@@ -59,7 +60,7 @@ export function ErrorTable({ batch }: { batch: Batch }): JSX.Element | null {
               ))}
             </div>
           </div>
-          <p class="note" role="status">
+          <p class="note" role={isOpen(batch) ? undefined : 'status'}>
             {shown.length < listed.length && `${count(shown.length)} of ${plural(listed.length, 'row')}. `}
             {listed.length < rejected &&
               `These are the first ${count(listed.length)} of ${count(rejected)}: the downloads have all.`}
@@ -144,22 +145,36 @@ function useBadRows(batch: Batch): { answer: BadRows | undefined; refusal: strin
   const { rejected } = batch.rows
   const [answer, setAnswer] = useState<BadRows>()
   const [refusal, setRefusal] = useState<string>()
+  const left = useRef(new AbortController())
+  const readAt = useRef(-Infinity)
+  const shownOf = useRef(-Infinity)
+  useEffect(() => {
+    left.current = new AbortController()
+    return () => left.current.abort()
+  }, [])
   useEffect(() => {
     if (rejected === 0) return
-    const left = new AbortController()
-    const read = (): void =>
-      void readJson<BadRows>(errorsOf(batch, 'json'), left.signal).then(
+    const { signal } = left.current
+    const read = (): void => {
+      const asked = (readAt.current = performance.now())
+      /** An answer that comes after that to a later question is old. */
+      const isNews = (): boolean => {
+        if (signal.aborted || asked < shownOf.current) return false
+        shownOf.current = asked
+        return true
+      }
+      readJson<BadRows>(errorsOf(batch, 'json'), signal).then(
         (found) => {
+          if (!isNews()) return
           setAnswer(found)
           setRefusal(undefined)
         },
-        (error: unknown) => left.signal.aborted || setRefusal(messageOf(error)),
+        (error: unknown) => isNews() && setRefusal(messageOf(error)),
       )
-    const timer = setTimeout(read, answer === undefined ? 0 : AGAIN_MILLISECONDS)
-    return () => {
-      left.abort()
-      clearTimeout(timer)
     }
+    // New ones come all the time while it loads: they are waited for no longer than that.
+    const timer = setTimeout(read, Math.max(0, readAt.current + AGAIN_MILLISECONDS - performance.now()))
+    return () => clearTimeout(timer)
   }, [rejected, batch.state])
   return { answer, refusal }
 }

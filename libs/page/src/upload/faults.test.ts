@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import { ApiProblem } from '../api.ts'
-import { faultOf } from './faults.ts'
+import { faultOf, faultOfRetry } from './faults.ts'
 
 const of = (status: number, message: string, more: Record<string, unknown> = {}) =>
   faultOf(new ApiProblem(status, message, more), 'load')
@@ -27,6 +27,14 @@ describe('what is said of an upload that was not taken', () => {
       batch: 'acme:1',
     })
     expect(of(409, 'In use.')).toEqual({ message: 'In use.' })
+  })
+
+  it('waits for the batch in the way where that is its own', () => {
+    const taken = new ApiProblem(409, 'There is.', { batch: '/batches/acme' })
+    expect(faultOfRetry(taken, 'load', 'acme')).toMatchObject({ batch: 'acme', unknown: true })
+    expect(faultOfRetry(taken, 'load', 'other')).toEqual(faultOf(taken, 'load'))
+    expect(faultOfRetry(taken, 'load', undefined)).toEqual(faultOf(taken, 'load'))
+    expect(faultOfRetry(new ApiProblem(0, ''), 'load', 'acme')).toEqual(faultOf(new ApiProblem(0, ''), 'load'))
   })
 
   it('does not know what became of an upload without an answer', () =>

@@ -13,6 +13,17 @@ export const UNREADABLE: Fault = {
   message: 'The file cannot be read any more: it was changed, moved or deleted since it was chosen. Choose it again.',
 }
 
+/** Of a load that was tried again under the id of the one before, which may have come. */
+const STILL_OPEN =
+  'There is its batch already, of the upload whose answer was lost. It must end first: wait, or cancel it.'
+
+/** `unsureId` is that of an upload without an answer, which was tried again. */
+export function faultOfRetry(error: unknown, step: Step, unsureId: string | undefined): Fault {
+  const fault = faultOf(error, step)
+  const isItself = unsureId !== undefined && fault.batch === unsureId
+  return isItself ? { message: STILL_OPEN, batch: unsureId, unknown: true } : fault
+}
+
 /** What the answer to an upload means for a person. */
 export function faultOf(error: unknown, step: Step): Fault {
   if (!(error instanceof ApiProblem)) return { message: String(error) }

@@ -1,11 +1,21 @@
 import { describe, expect, it } from '@jest/globals'
 import { shownBatch } from '@rates/testing/shown-batch'
-import { NOTHING, uploadReducer, type Step, type UploadEvent, type UploadState, type Work } from './machine.ts'
+import {
+  NOTHING,
+  unsureId,
+  uploadReducer,
+  type Step,
+  type UploadEvent,
+  type UploadState,
+  type Work,
+} from './machine.ts'
 
 const file = { name: 'a.csv', bytes: 100, kind: { format: 'csv', encoding: 'identity' } } as const
 const start = (step: Step, id = 'x'): UploadEvent => ({ type: 'started', step, file, id, now: 5 })
 const dry = (state: 'in_progress' | 'succeeded' | 'failed' | 'cancelled', id = 'x') =>
   shownBatch(id, { state, dryRun: true })
+/** The service has not read all of it. */
+const partly = (batch: ReturnType<typeof dry>) => ({ ...batch, chunks: { done: 1, expected: null } })
 const seen = (batch: ReturnType<typeof shownBatch>): UploadEvent => ({ type: 'seen', batch })
 const lost: UploadEvent = { type: 'failed', fault: { message: 'lost', unknown: true } }
 const refused: UploadEvent = { type: 'failed', fault: { message: 'too large' } }
@@ -68,12 +78,39 @@ describe('an upload', () => {
 
   it('without an answer is what its batch says', () => {
     const stopped = [start('check'), lost] as const
-    expect(workAfter(...stopped, seen(dry('in_progress')))).toEqual(workAfter(...stopped))
-    expect(workAfter(...stopped, seen(dry('cancelled')))).toEqual(workAfter(...stopped)) // by the service: it broke
+    expect(workAfter(...stopped, seen(partly(dry('in_progress'))))).toEqual(workAfter(...stopped))
+    // The service cancels what broke: then all is known.
+    expect(workAfter(...stopped, seen(partly(dry('cancelled'))))).toEqual({
+      ...workAfter(...stopped),
+      fault: { message: 'lost' },
+    })
     expect(workAfter(...stopped, seen(dry('succeeded')))).toMatchObject({ at: 'ended', batch: dry('succeeded') })
     expect(workAfter(start('check'), seen(dry('succeeded')), lost)).toMatchObject({ at: 'ended' }) // told before
-    expect(workAfter(start('check'), seen(dry('in_progress')), lost)).toEqual(workAfter(...stopped))
+    expect(workAfter(start('check'), seen(partly(dry('in_progress'))), lost)).toEqual(workAfter(...stopped))
     expect(workAfter(start('check'), refused, seen(dry('succeeded')))).toMatchObject({ at: 'stopped' })
+  })
+
+  it('without an answer is followed once its batch knows how many chunks it has: the service has all of it', () => {
+    const following = { at: 'following', step: 'check', file, id: 'x', batch: dry('in_progress'), cancelling: false }
+    expect(workAfter(start('check'), lost, seen(dry('in_progress')))).toEqual(following)
+    expect(workAfter(start('check'), seen(dry('in_progress')), lost)).toEqual(following)
+    expect(workAfter(start('check'), refused, seen(dry('in_progress')))).toMatchObject({ at: 'stopped' })
+  })
+
+  it('ends where the batch that is in its way is its own, and is cancelled', () => {
+    const unsure: UploadEvent = { type: 'failed', fault: { message: 'open', batch: 'x', unknown: true } }
+    expect(workAfter(start('check'), unsure, seen(dry('cancelled')))).toMatchObject({ at: 'ended' })
+  })
+
+  it('is loaded again under its id while nobody knows what became of it', () => {
+    const again = (...events: UploadEvent[]): string | undefined => unsureId(workAfter(...events), 'load', '')
+    expect(again(start('load'), lost)).toBe('x')
+    expect(unsureId(workAfter(start('load'), lost), 'load', 'x')).toBe('x')
+    expect(unsureId(workAfter(start('load'), lost), 'load', 'y')).toBeUndefined() // another one was typed since
+    expect(again(start('load'), lost, seen(shownBatch('x', { state: 'cancelled' })))).toBeUndefined()
+    expect(again(start('load'), refused)).toBeUndefined()
+    expect(again(start('check'), lost)).toBeUndefined()
+    expect(unsureId(workAfter(start('load'), lost), 'check', '')).toBeUndefined()
   })
 
   it('that is cancelled goes on until it has ended', () => {
@@ -82,6 +119,14 @@ describe('an upload', () => {
     expect(workAfter(...events, seen(dry('in_progress')))).toMatchObject({ at: 'following', cancelling: true })
     expect(workAfter(...events, seen(dry('succeeded')))).toMatchObject({ at: 'ended' }) // it was faster
     expect(workAfter(start('check'), { type: 'cancelling' })).toMatchObject({ at: 'sending' })
+  })
+
+  it('may be cancelled again where that was refused', () => {
+    const events = [start('check'), { type: 'accepted' }, { type: 'cancelling' }] as const
+    const kept: UploadEvent = { type: 'uncancelled', why: 'away' }
+    expect(after(...events, kept)).toMatchObject({ refusal: 'away', work: { at: 'following', cancelling: false } })
+    expect(after(...events, { type: 'refused', why: 'no' })).toMatchObject({ work: { cancelling: true } })
+    expect(after(...events, seen(dry('failed')), kept)).toMatchObject({ refusal: 'away', work: { at: 'ended' } })
   })
 
   it('shows why another file was not taken until one is', () => {

@@ -54,6 +54,8 @@ export type UploadEvent =
   | { type: 'seen'; batch: Batch }
   | { type: 'failed'; fault: Fault }
   | { type: 'cancelling' }
+  /** It could not be cancelled, and goes on. */
+  | { type: 'uncancelled'; why: string }
   | { type: 'cleared' }
 
 export const NOTHING: UploadState = { work: { at: 'empty' }, refusal: null }
@@ -62,12 +64,13 @@ export const isBusy = ({ at }: Work): boolean => at === 'sending' || at === 'fol
 
 export function uploadReducer(state: UploadState, event: UploadEvent): UploadState {
   if (event.type === 'refused') return { ...state, refusal: event.why }
+  if (event.type === 'uncancelled') return { work: uncancelled(state.work), refusal: event.why }
   if (event.type === 'cleared') return isBusy(state.work) ? state : NOTHING
   const work = workAfter(state.work, event)
   return work === state.work ? state : { work, refusal: event.type === 'started' ? null : state.refusal }
 }
 
-function workAfter(work: Work, event: Exclude<UploadEvent, { type: 'refused' | 'cleared' }>): Work {
+function workAfter(work: Work, event: Exclude<UploadEvent, { type: 'refused' | 'uncancelled' | 'cleared' }>): Work {
   switch (event.type) {
     case 'started': {
       if (isBusy(work)) return work
@@ -105,11 +108,29 @@ function seen(work: Work, batch: Batch): Work {
     case 'following':
       return isOpen(batch) ? { ...work, batch } : { at: 'ended', step, file, id, batch }
     case 'stopped':
-      // What broke off was cancelled by the service; all else is news.
-      return work.fault.unknown && !isOpen(batch) && batch.state !== 'cancelled'
-        ? { at: 'ended', step, file, id, batch }
-        : work
+      return work.fault.unknown ? learned(work, batch) : work
     case 'ended':
       return { ...work, batch }
   }
+}
+
+/** What became of an upload without an answer. */
+function learned(work: Work & { at: 'stopped' }, batch: Batch): Work {
+  const { step, file, id, fault } = work
+  // What broke off is cancelled by the service, or by whoever was told which batch is in the way.
+  if (batch.state === 'cancelled' && fault.batch === undefined) return { ...work, fault: { message: fault.message } }
+  if (!isOpen(batch)) return { at: 'ended', step, file, id, batch }
+  // How many chunks there are is told by the last one: the service has read all of it.
+  return batch.chunks.expected === null ? work : { at: 'following', step, file, id, batch, cancelling: false }
+}
+
+const uncancelled = (work: Work): Work => (work.at === 'following' ? { ...work, cancelling: false } : work)
+
+/**
+ * The id under which a load is tried again whose answer was lost: nothing can be loaded twice under one id. Undefined
+ * where it begins anew. A check may be made any number of times.
+ */
+export function unsureId(work: Work, step: Step, typedId: string): string | undefined {
+  if (step !== 'load' || work.at !== 'stopped' || work.step !== 'load' || !work.fault.unknown) return undefined
+  return typedId === '' || typedId === work.id ? work.id : undefined
 }

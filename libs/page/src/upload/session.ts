@@ -1,11 +1,12 @@
 import { messageOf, postJson, readJson, ApiProblem } from '../api.ts'
 import { follow, oneBatch } from '../live.ts'
-import { faultOf, STOPPED, UNREADABLE } from './faults.ts'
+import { faultOfRetry, STOPPED, UNREADABLE } from './faults.ts'
 import { newId, NO_FIELDS, parametersOf, type Fields } from './fields.ts'
 import { HEAD_BYTES, kindOf } from './file-kind.ts'
 import {
   isBusy,
   NOTHING,
+  unsureId,
   uploadReducer,
   type ChosenFile,
   type Fault,
@@ -69,7 +70,8 @@ async function describe([first, ...others]: readonly File[]): Promise<ChosenFile
 export async function begin(step: Step, chosen = 'file' in state.work ? state.work.file : undefined): Promise<void> {
   if (file === undefined || chosen === undefined || isBusy(state.work)) return
   // A dry run has an id of its own, so that a file can be checked again and again.
-  const id = step === 'load' && fields.id !== '' ? fields.id : ownId()
+  const unsure = unsureId(state.work, step, fields.id)
+  const id = unsure ?? (step === 'load' && fields.id !== '' ? fields.id : ownId())
   apply({ type: 'started', step, file: chosen, id, now: Date.now() })
   sending = new AbortController()
   const { signal } = sending
@@ -80,7 +82,7 @@ export async function begin(step: Step, chosen = 'file' in state.work ? state.wo
     await send(path, file, chosen.kind, { onSent: (bytes) => apply({ type: 'sent', bytes }), signal })
     apply({ type: 'accepted' })
   } catch (error) {
-    apply({ type: 'failed', fault: signal.aborted ? STOPPED[step] : await faultOfSending(error, step) })
+    apply({ type: 'failed', fault: signal.aborted ? STOPPED[step] : await faultOfSending(error, step, unsure) })
   }
 }
 
@@ -94,7 +96,7 @@ export async function stop(): Promise<void> {
     await postJson(`batches/${encodeURIComponent(work.id)}/cancel${work.step === 'check' ? '?dryRun=true' : ''}`)
   } catch (error) {
     // If it has ended meanwhile, its outcome says so.
-    if (!(error instanceof ApiProblem && error.status === 409)) apply({ type: 'refused', why: messageOf(error) })
+    if (!(error instanceof ApiProblem && error.status === 409)) apply({ type: 'uncancelled', why: messageOf(error) })
   }
 }
 
@@ -146,9 +148,9 @@ async function refuseTaken(id: string, signal: AbortSignal): Promise<void> {
   throw new ApiProblem(409, '', { batch: `/batches/${id}` })
 }
 
-async function faultOfSending(error: unknown, step: Step): Promise<Fault> {
+async function faultOfSending(error: unknown, step: Step, unsure: string | undefined): Promise<Fault> {
   const lost = error instanceof ApiProblem && error.status === 0
-  return lost && file && (await headOf(file)) === undefined ? UNREADABLE : faultOf(error, step)
+  return lost && file && (await headOf(file)) === undefined ? UNREADABLE : faultOfRetry(error, step, unsure)
 }
 
 /** Undefined where it cannot be read: it is a folder, or was changed since it was chosen. */

@@ -134,7 +134,7 @@ function Unseen({ unseen, relatives: { twin } }: { unseen: boolean; relatives: R
 /** What it does now, and how long it still takes. */
 function Going({ batch, now }: { batch: Batch; now: number }): JSX.Element {
   const { id, progress, rowsPerSecond, rows } = batch
-  const slack = slackOf(batch)
+  const slack = slackOf(batch, now)
   return (
     <section class="going-now" aria-label="Progress">
       <p class="figures">

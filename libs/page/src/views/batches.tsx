@@ -70,12 +70,16 @@ export function BatchesView({ query }: { query: URLSearchParams }): JSX.Element 
       <Filters filter={draft} sources={sources} search={search} onChange={setDraft} onHelp={() => setHelp(!help)} />
       {help && <Help />}
       {refusal !== undefined && <Refusal>{refusal}</Refusal>}
-      <p class="news" role="status">
+      <p class="news">
         {list.held.length > 0 && (
           <button type="button" class="pill" onClick={() => (showNew(), scrollTo(0, 0))}>
             {list.overflow ? `more than ${list.held.length}` : list.held.length} new
           </button>
         )}
+      </p>
+      {/* Told once, and not with each number. */}
+      <p class="aside" role="status">
+        {list.held.length > 0 && 'There are new batches.'}
       </p>
       {rows.length > 0 ? (
         <table

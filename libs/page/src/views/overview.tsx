@@ -123,7 +123,7 @@ function Card({ batch, aside, corner, children }: CardProps): JSX.Element {
 
 function Loading({ batch, now }: { batch: Batch; now: number }): JSX.Element {
   const { progress, rows, rowsPerSecond } = batch
-  const slack = slackOf(batch)
+  const slack = slackOf(batch, now)
   const corner = (
     <>
       {progress !== null && <b>{percent(progress)}</b>} {doneIn(batch, now)}
@@ -155,7 +155,7 @@ function Failed({ batch, now }: { batch: Batch; now: number }): JSX.Element {
 
 function Published({ batch, now }: { batch: Batch; now: number }): JSX.Element {
   const { rows, finishedAt } = batch
-  const slack = slackOf(batch)
+  const slack = slackOf(batch, now)
   const facts = (
     <span class="facts">
       <span>{plural(rows.accepted, 'row')}</span>

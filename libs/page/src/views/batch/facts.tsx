@@ -9,7 +9,7 @@ import { type Relatives } from './use-relatives.ts'
 /** Everything that the ledger knows of a batch; what it does not know is left out. */
 export function Facts({ batch, relatives, now }: { batch: Batch; relatives: Relatives; now: number }): JSX.Element {
   const { rows, chunks, dryRun } = batch
-  const slack = slackOf(batch)
+  const slack = slackOf(batch, now)
   return (
     <div class="facts-columns">
       <Group title="Rows">

@@ -38,7 +38,8 @@ export function useList(filter: Filter, { free, back }: { free: () => boolean; b
   const told = useRef<ReadonlySet<string>>(undefined)
   const [readies, setReadies] = useState(0)
   /** The rows are from an earlier visit. */
-  const returned = useRef(list !== EMPTY_LIST)
+  const returned = useRef(list.shown !== undefined)
+  const first = useRef(true)
   const latest = useRef({ query, list })
   latest.current = { query, list }
 
@@ -69,6 +70,8 @@ export function useList(filter: Filter, { free, back }: { free: () => boolean; b
     void read('', (page) => setList((now) => begin(now, page)))
   }
   useEffect(() => {
+    if (!first.current) returned.current = false // another filter: what was kept is not for it
+    first.current = false
     if (!returned.current) restart()
     return () => asking.current.abort()
   }, [query])

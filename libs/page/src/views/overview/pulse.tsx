@@ -2,6 +2,7 @@ import { type Batch } from '@rates/core/batch'
 import { type JSX } from 'preact'
 import { useEffect, useState } from 'preact/hooks'
 import { readJson } from '../../api.ts'
+import { slackOf } from '../../batch-words.ts'
 import { bottleneckLine, type BottleneckAnswer } from '../../bottleneck-line.ts'
 import { plural, rate } from '../../format.ts'
 
@@ -20,7 +21,7 @@ export function Pulse({
   const bottleneck = useBottleneck()
   const line = bottleneck && bottleneckLine(bottleneck, now)
   const together = loading.reduce((sum, { rowsPerSecond }) => sum + (rowsPerSecond ?? 0), 0)
-  const late = loading.filter(({ slackSeconds }) => slackSeconds !== null && slackSeconds < 0).length
+  const late = loading.filter((batch) => slackOf(batch, now)?.late === true).length
   return (
     <p class="pulse">
       {ready && (
