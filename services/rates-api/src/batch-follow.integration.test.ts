@@ -155,7 +155,7 @@ describe('more watchers than there may be', () => {
     expect(refused).toMatchObject({
       status: 503,
       retryAfter: '5',
-      body: { detail: '4 callers follow batches already.' },
+      body: { detail: '4 callers wait or follow batches already.' },
     })
     expect(await ask('/batches?format=events')).toMatchObject({ status: 503, retryAfter: '5' })
     expect(await ask('/batches/loads')).toMatchObject({ status: 200 }) // it does not wait

@@ -101,8 +101,8 @@ export class BatchesController {
     summary: 'One batch: its state, counts, progress, times and faults; or all that happens to it',
     description:
       'As `text/event-stream` it goes on for as long as the caller stays, also beyond the outcome, for a revert may come: ' +
-      '`event: batch` with the batch as `data`, as soon as there is one, and whenever it changes. With `until=outcome` ' +
-      'it ends then, by `event: end`.',
+      '`event: batch` with the batch as `data`, as soon as there is one, and whenever it changes. `event: ready` follows ' +
+      'what there is at first, if anything. With `until=outcome` it ends with the outcome, by `event: end`.',
     params: idParams,
     query: showQuery,
     answers: {

@@ -145,7 +145,10 @@ describe('the body of an upload', () => {
 
   it('that is taken as a whole may not trickle for ever', async () => {
     const url = await serve(async (request) =>
-      String((await readBytes(request, { maxBytes: 1 << 20, idleMs: 60_000, wholeMs: 300 }, new AbortController().signal)).length),
+      String(
+        (await readBytes(request, { maxBytes: 1 << 20, idleMs: 60_000, wholeMs: 300 }, new AbortController().signal))
+          .length,
+      ),
     )
     expect(await send(url, Buffer.alloc(1_000))).toBe('1000')
     const request = httpRequest(url, { method: 'POST' })

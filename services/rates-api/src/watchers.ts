@@ -27,7 +27,9 @@ export class Watchers {
    */
   enter(kind: WatcherKind, onLeave: () => void): () => void {
     if (this.#inside.size >= this.#atOnce) {
-      throw new Problem(503, `${this.#atOnce} callers wait or follow batches already.`, { headers: { 'retry-after': '5' } })
+      throw new Problem(503, `${this.#atOnce} callers wait or follow batches already.`, {
+        headers: { 'retry-after': '5' },
+      })
     }
     const leave = (): void => onLeave()
     this.#inside.add(leave)
