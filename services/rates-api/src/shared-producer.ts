@@ -3,6 +3,11 @@ import { Problem } from './problem.ts'
 
 /** A caller waits no longer for Kafka than this; connecting goes on for the next one. */
 const CONNECT_MS = 5000
+/**
+ * Nor than this for an acknowledgement: a broker that vanishes with its network lets a request hang for half a minute, and
+ * callers give up before. What arrives all the same is a chunk of a batch that was cancelled, or one that comes again.
+ */
+const SEND_MS = 20_000
 
 export const kafkaAway = (): Problem =>
   new Problem(503, 'Kafka cannot be reached: no upload can be taken, reads go on.', { headers: { 'retry-after': '5' } })
@@ -13,11 +18,13 @@ export const kafkaAway = (): Problem =>
  */
 export class SharedProducer {
   readonly #connect: () => Promise<Producer>
+  readonly #sendMs: number
   #current: Promise<Producer> | undefined
   readonly #all = new Set<Producer>()
 
-  constructor(settings: KafkaSettings, connect = connectProducer) {
+  constructor(settings: KafkaSettings, connect = connectProducer, sendMs = SEND_MS) {
     this.#connect = () => connect(settings)
+    this.#sendMs = sendMs
   }
 
   /** @throws Problem 503 */
@@ -46,7 +53,7 @@ export class SharedProducer {
     return {
       send: async (records: OutgoingRecord[]) => {
         try {
-          await producer.send(records)
+          await inTime(this.#sendMs, producer.send(records))
         } catch (cause) {
           this.#current = undefined
           throw new SendFailed(cause)
@@ -66,5 +73,17 @@ export class SendFailed extends Error {
   constructor(cause: unknown) {
     super('Kafka did not acknowledge', { cause })
     this.name = 'SendFailed'
+  }
+}
+
+async function inTime(ms: number, work: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no acknowledgement within ${ms} ms`)), ms)
+  })
+  try {
+    await Promise.race([work, late])
+  } finally {
+    clearTimeout(timer)
   }
 }
