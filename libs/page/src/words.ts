@@ -1,14 +1,7 @@
-/**
- * The words of a text as the service finds batches by them (batch_words() of the database): what stands between spaces
- * and ASCII punctuation. A search finds what has, for each word asked for, one that begins so.
- */
-const BETWEEN = /[\s!-/:-@[-`{-~]+/
+import { BETWEEN, wordsOf as wordsAsWritten } from '@rates/core/words'
 
-export const wordsOf = (text: string): string[] =>
-  text
-    .toLowerCase()
-    .split(BETWEEN)
-    .filter((word) => word !== '')
+/** Batches are found by the service, which lowers the words of both; here what it has found is found again. */
+export const wordsOf = (text: string): string[] => wordsAsWritten(text.toLowerCase())
 
 /** Whether each word of `query` is the beginning of one of the texts' words. */
 export function finds(query: string, texts: readonly (string | null | undefined)[]): boolean {

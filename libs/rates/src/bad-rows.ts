@@ -1,4 +1,5 @@
 import { csvLine } from './csv-line.ts'
+import { type Rule } from './rejection.ts'
 
 /** A bad row of a batch, as the API tells it. */
 export interface BadRow {
@@ -9,7 +10,7 @@ export interface BadRow {
   rowInChunk: number
   field: string | null
   value: string
-  rule: string
+  rule: Rule
   /** The row as it came. */
   text: string
 }

@@ -1,5 +1,5 @@
 /** What stands between words: batch_words() of db/migrations has the same. */
-const BETWEEN = /[\u0000-/:-@[-`{-\u007f]+/
+export const BETWEEN = /[\u0000-/:-@[-`{-\u007f]+/
 
 /**
  * The words of a text as batches are found by them: acme, 2026, 11 and 21 of acme-2026-11-21. Capitals stay: what is

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
-import { countRules, cutField, filterRows, type BadRow } from './bad-rows.ts'
+import { type BadRow } from '@rates/core/bad-rows'
+import { countRules, cutField, filterRows } from './bad-rows.ts'
 
 const row = (more: Partial<BadRow>): BadRow => ({
   row: 1,

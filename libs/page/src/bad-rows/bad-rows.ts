@@ -1,16 +1,7 @@
+import { type BadRow } from '@rates/core/bad-rows'
 import { FIELDS, type Rule } from '@rates/core/rejection'
 
-/** A bad row as GET /batches/:id/errors has it. */
-export interface BadRow {
-  row: number | null
-  chunk: number
-  rowInChunk: number
-  field: string | null
-  value: string
-  rule: Rule
-  text: string
-}
-
+/** As GET /batches/:id/errors answers. */
 export interface BadRows {
   rejected: number
   errors: readonly BadRow[]

@@ -1,3 +1,4 @@
+import { type BadRow } from '@rates/core/bad-rows'
 import { type Batch } from '@rates/core/batch'
 import { type JSX } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
@@ -6,7 +7,7 @@ import { isOpen } from '../batch-store.ts'
 import { count, plural } from '../format.ts'
 import { Refusal } from '../parts/notes.tsx'
 import { ruleWords } from '../parts/rule-words.ts'
-import { countRules, cutField, filterRows, type BadRow, type BadRows } from './bad-rows.ts'
+import { countRules, cutField, filterRows, type BadRows } from './bad-rows.ts'
 
 /** Rows that are shown before somebody asks for more: what is below them is not far away. */
 const FIRST_ROWS = 20
