@@ -21,6 +21,13 @@ export type BatchErrorCode =
   | 'cancelled' // by its sender
   | 'upload_broken'
   | 'retry_broken' // its records could not all be sent again
+  // of a batch that is a file of an object store:
+  | 'bucket_not_allowed'
+  | 'object_not_found'
+  | 'object_changed' // it is no longer what was asked for
+  | 'object_refused' // the store refuses our credentials
+  | 'object_mismatch' // other bytes than the claim's digest says
+  | 'object_unreadable' // its compression is damaged, or it has no known format, no rows, a row or more chunks than a batch may
 
 /** Why a batch cannot be reverted. */
 export type RevertRefusal =

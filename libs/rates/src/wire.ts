@@ -6,6 +6,9 @@ import { MAX_CHUNK_ROWS, MAX_CHUNKS } from './limits.ts'
  */
 
 export type ContentType = 'text/csv' | 'application/x-ndjson' | 'application/json'
+/** Of a record that names an object which is to become a batch (object-claim.ts). */
+export const OBJECT_TYPE = 'application/vnd.rates.object+json'
+
 export type ContentEncoding = 'identity' | 'gzip' | 'zstd'
 
 /** What the sender says of a batch: the same on each of its records. */
@@ -50,6 +53,8 @@ export type Envelope =
       /** Says that it is for us: without it a body that cannot be read is nobody's batch. */
       addressed: boolean
     }
+  /** A record that names a file of an object store, which is a whole batch. */
+  | { kind: 'object'; batch: Omit<BatchHeaders, 'batchId'> & { batchId: string | undefined } }
   /** Ends a batch that is not finished, also before its first chunk; its headers are the batch's. */
   | { kind: 'cancel'; batch: BatchHeaders }
   /** Asks for a batch that succeeded to be hidden; its headers are those of the request. */
@@ -133,6 +138,10 @@ export function readEnvelope(headers: ReadonlyMap<string, string>): Envelope {
       traceparent: text('traceparent', TRACEPARENT, 'a W3C traceparent'),
     }
     if (control !== undefined && batchId !== undefined) return { kind: control, batch: { ...batch, batchId } }
+    if (headers.get('content-type') === OBJECT_TYPE) {
+      if (headers.has('chunk')) throw new Fault('content-type', OBJECT_TYPE, 'not for chunks')
+      return { kind: 'object', batch }
+    }
     const rows = count('rows', 0, MAX_CHUNK_ROWS)
     const sha256 = text('sha256', SHA256, '64 hexadecimal digits')?.toLowerCase()
     const contentType = oneOf('content-type', ['text/csv', 'application/x-ndjson', 'application/json'] as const)

@@ -55,6 +55,16 @@ export const FAILPOINTS = [
   'opened-upload',
   'sent-chunk',
   'sent-upload',
+  // a query by message
+  'took-query',
+  'noted-answer', // the answer stands in PostgreSQL, it is not sent
+  'sent-answer', // acknowledged by Kafka, the query's offset is not committed
+  // a file of an object store
+  'noted-object', // its row is there, the record's offset is not committed
+  'took-object', // by a loader's lease
+  'sent-object-chunk',
+  'sent-object', // all chunks are acknowledged, the row does not say so
+  'before-tag',
 ] as const
 
 export type Failpoint = (typeof FAILPOINTS)[number]

@@ -18,6 +18,7 @@ export const incoming = (topic: string, partition: number, message: kafkajs.Kafk
   topic,
   partition,
   offset: BigInt(message.offset),
+  key: message.key,
   timestamp: Number(message.timestamp),
   headers: textHeaders(message.headers),
   value: message.value,
@@ -55,19 +56,30 @@ export interface ConsumerWatch {
   retried(): void
 }
 
-export interface ConsumerOptions {
+/**
+ * What takes records, and resolves when they need not come again. A rejection is a bug or a fault that waiting does not
+ * mend: it ends the consumer, and `failed` rejects with it.
+ */
+export type RecordHandler =
+  | {
+      /** Takes one. */
+      handle: (record: IncomingRecord, context: RecordContext) => Promise<void>
+      /**
+       * Of a partition's fetched records the one with the least goes first; without it, and among equals, in their
+       * order. A record counts as done only once all before it are: what went ahead may come again.
+       */
+      urgency?: (record: IncomingRecord) => number
+    }
+  | {
+      /** Takes all that were fetched of a partition, in their order; they are committed together. */
+      handleAll: (records: readonly IncomingRecord[], context: RecordContext) => Promise<void>
+    }
+
+export type ConsumerOptions = RecordHandler & ConsumerSettings
+
+export interface ConsumerSettings {
   groupId: string
   topic: string
-  /**
-   * Takes one record and resolves when it needs not come again. A rejection is a bug or a fault that waiting does not
-   * mend: it ends the consumer, and `failed` rejects with it.
-   */
-  handle: (record: IncomingRecord, context: RecordContext) => Promise<void>
-  /**
-   * Of a partition's fetched records the one with the least goes first; without it, and among equals, in their order. A
-   * record counts as done only once all before it are: what went ahead may come again.
-   */
-  urgency?: (record: IncomingRecord) => number
   onRebalance?: (kind: 'assigned' | 'revoked') => void
   /** Most bytes of a fetch, and so of what is waiting in memory. */
   maxBytes?: number
@@ -94,7 +106,7 @@ export class Stopped extends Error {
 const COMMIT_MILLISECONDS = 500
 
 export async function startConsumer(settings: KafkaSettings, options: ConsumerOptions): Promise<Consumer> {
-  const { groupId, topic, handle, urgency, onRebalance, maxBytes = 4 << 20, sessionSeconds = 10, watch } = options
+  const { groupId, topic, onRebalance, maxBytes = 4 << 20, sessionSeconds = 10, watch } = options
   const { log } = settings
   const kafka = kafkaClient(settings)
   const consumer = kafka.consumer({
@@ -164,11 +176,11 @@ export async function startConsumer(settings: KafkaSettings, options: ConsumerOp
     let low = 0 // all records before this one are handled
     watch?.took(partition, records, Number(BigInt(batch.highWatermark) - BigInt(batch.lastOffset()) - 1n))
     try {
-      for (const record of urgency ? inOrderOf(urgency, records) : records) {
+      for (const { taken, work } of inLots(options, records)) {
         if (signal.aborted || !isRunning()) break
         watch?.handling(1)
         try {
-          await handle(record, { signal, suspect: suspects.has(partition) })
+          await work({ signal, suspect: suspects.has(partition) })
         } catch (error) {
           if (!(error instanceof Stopped)) {
             fail(error as Error)
@@ -178,7 +190,7 @@ export async function startConsumer(settings: KafkaSettings, options: ConsumerOp
         } finally {
           watch?.handling(-1)
         }
-        handled.add(record)
+        for (const record of taken) handled.add(record)
         while (low < records.length && handled.has(records[low]!)) done = String(records[low++]!.offset)
         if (done === undefined) continue
         resolveOffset(done)
@@ -239,6 +251,17 @@ async function connectAndRun(
   // All partitions of a fetch at once, so that the handler can choose among them, and one's commit holds up no other.
   const partitionsConsumedConcurrently = 1_000
   await consumer.run({ autoCommit: false, eachBatchAutoResolve: false, partitionsConsumedConcurrently, eachBatch })
+}
+
+/** What is handed over at once, in its order. */
+function inLots(
+  handler: RecordHandler,
+  records: IncomingRecord[],
+): { taken: IncomingRecord[]; work: (context: RecordContext) => Promise<void> }[] {
+  if ('handleAll' in handler) return [{ taken: records, work: (context) => handler.handleAll(records, context) }]
+  const { handle, urgency } = handler
+  const ordered = urgency ? inOrderOf(urgency, records) : records
+  return ordered.map((record) => ({ taken: [record], work: (context) => handle(record, context) }))
 }
 
 /** A stable sort; the list itself where nothing is urgent. */

@@ -11,7 +11,7 @@ import { type Logger } from './log.ts'
 import { guarded } from './record-batch-guard.ts'
 import { within } from './within.ts'
 
-const { CompressionCodecs, CompressionTypes, Kafka, logLevel } = kafkajs
+const { CompressionCodecs, CompressionTypes, Kafka, logLevel, Partitioners } = kafkajs
 for (const [type, codec] of [
   [CompressionTypes.GZIP, guarded(codecs.gzip)],
   [CompressionTypes.Snappy, guarded(codecs.snappy)],
@@ -45,6 +45,8 @@ export interface KafkaSettings {
 
 export interface OutgoingRecord {
   topic: string
+  /** Records of one key go to one partition, and so keep their order; those without go round. */
+  key?: Uint8Array | null
   headers: Record<string, string>
   value: Uint8Array | null
 }
@@ -53,6 +55,7 @@ export interface IncomingRecord {
   topic: string
   partition: number
   offset: bigint
+  key: Uint8Array | null
   /** Milliseconds since 1970; the broker's clock on our batch topics. */
   timestamp: number
   headers: ReadonlyMap<string, string>
@@ -119,10 +122,10 @@ export async function connectProducer(settings: KafkaSettings): Promise<Producer
   return {
     send(records) {
       const byTopic = new Map<string, kafkajs.Message[]>()
-      for (const { topic, headers, value } of records) {
+      for (const { topic, key, headers, value } of records) {
         const messages = byTopic.get(topic) ?? []
         byTopic.set(topic, messages)
-        messages.push({ headers, value: value && Buffer.from(value.buffer, value.byteOffset, value.byteLength) })
+        messages.push({ key: key ? asBuffer(key) : null, headers, value: value && asBuffer(value) })
       }
       const sent = last.then(() => sendNow([...byTopic].map(([topic, messages]) => ({ topic, messages }))))
       last = sent.catch(() => undefined)
@@ -137,14 +140,18 @@ export async function connectProducer(settings: KafkaSettings): Promise<Producer
   }
 }
 
+const asBuffer = ({ buffer, byteOffset, byteLength }: Uint8Array): Buffer => Buffer.from(buffer, byteOffset, byteLength)
+
 /**
  * Chunks carry no key: they go round the partitions, so that all workers take part in a large batch. A message keeps its
- * partition: kafkajs asks again for each retry.
+ * partition: kafkajs asks again for each retry. What has a key goes where Java's client would send it.
  */
 const roundRobin: kafkajs.ICustomPartitioner = () => {
+  const byKey = Partitioners.DefaultPartitioner()
   const next = new Map<string, number>()
   const chosen = new WeakMap<kafkajs.Message, number>()
   return ({ topic, partitionMetadata, message }) => {
+    if (message.key) return byKey({ topic, partitionMetadata, message })
     const before = chosen.get(message)
     if (before !== undefined) return before
     const turn = next.get(topic) ?? Math.floor(Math.random() * partitionMetadata.length)

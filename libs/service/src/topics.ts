@@ -7,6 +7,10 @@ export interface TopicNames {
   bulk: string
   replies: string
   deadLetters: string
+  /** Questions that are answered by message. */
+  queries: string
+  /** An object store's notifications of new objects. */
+  objects: string
 }
 
 export const topicNames = (prefix: string): TopicNames => ({
@@ -14,15 +18,23 @@ export const topicNames = (prefix: string): TopicNames => ({
   bulk: `${prefix}rates.batches.bulk`,
   replies: `${prefix}rates.replies`,
   deadLetters: `${prefix}rates.dead-letters`,
+  queries: `${prefix}rates.queries`,
+  objects: `${prefix}rates.objects`,
 })
 
-/** The consumer groups, one for each lane. */
-export const groupNames = (prefix: string): { batches: string; bulk: string } => ({
+/** Those of TopicNames that are read by the services. */
+export type GroupNames = Record<'batches' | 'bulk' | 'queries' | 'objects', string>
+
+/** The consumer groups, one for each topic that is read: the two lanes' and the queries' and objects'. */
+export const groupNames = (prefix: string): GroupNames => ({
   batches: `${prefix}rates-ingest`,
   bulk: `${prefix}rates-ingest-bulk`,
+  queries: `${prefix}rates-queries`,
+  objects: `${prefix}rates-objects`,
 })
 
-const WEEK = String(7 * 24 * 3600 * 1000)
+const DAY = 24 * 3600 * 1000
+const WEEK = String(7 * DAY)
 
 /**
  * Creates the topics that are not there. Record times are the broker's (LogAppendTime): the time-outs of batches run on
@@ -42,7 +54,13 @@ export async function ensureTopics(
     [names.batches, partitions, lane],
     [names.bulk, partitions, lane],
     [names.replies, Math.min(partitions, 3), { 'retention.ms': WEEK }],
-    [names.deadLetters, 1, { 'retention.ms': String(30 * 24 * 3600 * 1000), 'max.message.bytes': String(2 << 20) }],
+    [names.deadLetters, 1, { 'retention.ms': String(30 * DAY), 'max.message.bytes': String(2 << 20) }],
+    [
+      names.queries,
+      Math.min(partitions, 6),
+      { 'retention.ms': String(DAY), 'message.timestamp.type': 'LogAppendTime' },
+    ],
+    [names.objects, Math.min(partitions, 3), { 'retention.ms': WEEK, 'message.timestamp.type': 'LogAppendTime' }],
   ] as const) {
     const isNew = await admin.createTopic(topic, partitionCount, replication, config)
     ;(isNew ? created : existing).push(topic)

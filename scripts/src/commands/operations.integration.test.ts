@@ -32,7 +32,15 @@ const send = (headers: Record<string, string>, value: Buffer | null, topic = lin
 function setAside(own: Record<string, string>, value: Buffer | null, offset: bigint) {
   const headers = new Map(Object.entries(own))
   const timestamp = Date.parse('2026-11-21T12:00:00.123Z')
-  const record: IncomingRecord = { topic: line.topics.batches, partition: 1, offset, timestamp, headers, value }
+  const record: IncomingRecord = {
+    topic: line.topics.batches,
+    partition: 1,
+    offset,
+    key: null,
+    timestamp,
+    headers,
+    value,
+  }
   const { topic, ...letter } = deadLetter(record, 'internal_error', 'it ended 3 workers', line.topics.deadLetters)
   return send(letter.headers, letter.value as Buffer | null, topic)
 }

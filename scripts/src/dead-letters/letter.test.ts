@@ -9,6 +9,7 @@ const record = (own: Record<string, string>, ours: Record<string, string> = {}, 
   topic: 'rates.dead-letters',
   partition: 0,
   offset: 17n,
+  key: null,
   timestamp: Date.parse('2026-11-21T12:00:01.000Z'),
   headers: new Map(
     Object.entries({

@@ -16,6 +16,12 @@ export const settings = z.object({
   CHUNKS_TOGETHER: setting.number(1, 16, 4),
   /** Topics that senders may name in `reply-to`, comma separated. */
   REPLY_TOPICS: setting.list.default([]),
+  /** Buckets whose objects may become batches, comma separated. */
+  OBJECT_BUCKETS: setting.list.default([]),
+  /** Objects that this worker loads side by side. */
+  OBJECT_LOADS_AT_ONCE: setting.number(1, 16, 1),
+  /** How long a store may refuse our credentials before what was to be loaded fails: they may be in rotation. */
+  OBJECT_REFUSED_SECONDS: setting.number(0, 86_400, 60),
   /** Gets a POST for each batch that fails. */
   WEBHOOK_URL: setting.httpUrl.optional(),
   /** Signs them. */

@@ -92,6 +92,7 @@ export async function readRecord(
     replyTo,
   })
   const { value } = record
+  if (envelope.kind === 'object') return dead('not_a_batch', 'objects are not loaded here')
   if (value === null || value.length === 0) return dead('empty', 'the record has no value')
   if (value.length > MAX_CHUNK_WIRE_BYTES) {
     return dead('too_large', `${value.length} bytes; a record may have ${MAX_CHUNK_WIRE_BYTES}`)

@@ -6,6 +6,7 @@ const fetched = (headers: Record<string, string>, suspect = false): Fetched => (
     topic: 't',
     partition: 0,
     offset: 0n,
+    key: null,
     timestamp: 0,
     headers: new Map(Object.entries(headers)),
     value: null,

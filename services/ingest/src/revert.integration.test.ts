@@ -8,6 +8,7 @@ import { chunkRecords, csv, testBatch, type TestBatch } from '@rates/testing/bat
 import { eventually } from '@rates/testing/eventually'
 import { backlog, factsOf, settled, succeeded, visible } from '@rates/testing/facts'
 import { startLine, type Line, type SeenReply, type Watched } from '@rates/testing/line'
+import { waitingFor } from '@rates/testing/lock-waits'
 import { refuseRevert, revertByRecord } from './revert-record.ts'
 import { startTestWorker } from './test-worker.ts'
 
@@ -66,26 +67,6 @@ const ledgerOf = async (id: string): Promise<Row> =>
       [id],
     )
   ).rows[0]
-/** Holds a batch's row, so that whoever locks it waits, in the order in which they came. */
-async function hold(id: string): Promise<{ waiting(count: number): Promise<unknown>; release(): Promise<void> }> {
-  const client = await line.pool.connect()
-  await client.query('begin')
-  await client.query('select from batches where id = $1 for update', [id])
-  return {
-    waiting: (count) =>
-      eventually(async () => {
-        const { rows } = await line.pool.query<{ n: number }>(
-          `select count(*)::int as n from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
-        )
-        // Both workers and the sweeper may try to publish the same batch.
-        return rows[0]!.n >= count
-      }),
-    async release() {
-      await client.query('commit')
-      client.release()
-    },
-  }
-}
 const age = (id: string, days: number) =>
   line.pool.query(`update batches set finished_at = clock_timestamp() - make_interval(days => $2) where id = $1`, [
     id,
@@ -194,7 +175,7 @@ describe('control: revert', () => {
 
   it('that ended its workers is refused, unless one of them had answered', async () => {
     const replies = { replies: line.topics.replies, allowed: [], webhooks: null }
-    const record = { topic: 'lane', partition: 0, offset: 7n, timestamp: Date.now(), headers: new Map(), value: null }
+    const record = { topic: 'lane', partition: 0, offset: 7n, key: null, timestamp: Date.now(), headers: new Map(), value: null }
     const poisoned = await load(testBatch(5))
     const refused = await refuseRevert(line.pool, record, { batchId: poisoned.id }, 'it ended 3 workers', replies)
     expect(refused).toMatchObject({ state: 'revert_refused', error: { code: 'internal_error' } })
@@ -343,39 +324,46 @@ describe('reverting', () => {
     expect(await visible(line, old)).toBe('all')
   })
 
-  it.each(['revert', 'publication'] as const)(
-    'while its replacement is published: the first wins (%s)',
-    async (first) => {
+  describe('while its replacement is published: the first wins', () => {
+    const pair = async () => {
       const old = await load(testBatch(20))
       const next = testBatch(10, { month: old.month })
       const headers = { batchId: next.id, replaces: old.id }
-      const records = await chunkRecords(line.topics.batches, headers, next.lines, { chunks: 2 })
-      const held = await hold(old.id)
-      let reverting: Promise<Reverted>
-      if (first === 'revert') {
-        reverting = revert(old.id)
-        await held.waiting(1)
+      return { old, next, records: await chunkRecords(line.topics.batches, headers, next.lines, { chunks: 2 }) }
+    }
+    // The statements that lock the batch; the one that is to win is held in the middle of its transaction.
+    const PUBLISHES = 'select .* from batches b\\s+where no = \\$1 or .* for update'
+    const REVERTS = 'select .*replaced_by as .* for update'
+
+    it('revert', async () => {
+      const { old, next, records } = await pair()
+      await withTransaction(line.pool, async (client) => {
+        expect(await revertIn(client, old.id, false, 7)).toMatchObject({ kind: 'reverted' })
         await line.send(records)
-      } else {
-        await line.send(records)
-        await held.waiting(1)
-        reverting = revert(old.id)
-      }
-      await held.waiting(2)
-      await held.release()
-      const result = await reverting
+        await waitingFor(line.pool, PUBLISHES)
+      })
       await line.reply(next.id)
       const facts = await factsOf(line, next)
-      if (first === 'revert') {
-        expect(result).toMatchObject({ kind: 'reverted' })
-        expect(facts).toMatchObject({ state: 'failed', error: 'replaces_reverted', visible: 'nothing' })
-        expect((await ledgerOf(old.id)).state).toBe('reverted')
-      } else {
-        expect(result).toMatchObject({ kind: 'refused', code: 'replaced', batch: { replacedBy: next.id } })
-        expect(facts).toEqual(succeeded(next))
-      }
-    },
-  )
+      expect(facts).toMatchObject({ state: 'failed', error: 'replaces_reverted', visible: 'nothing' })
+      expect((await ledgerOf(old.id)).state).toBe('reverted')
+    })
+
+    it('publication', async () => {
+      const { old, next, records } = await pair()
+      let reverting: Promise<Reverted>
+      await withTransaction(line.pool, async (client) => {
+        await client.query('lock table outbox in share mode') // to which a publication comes with both batches in hand
+        await line.send(records)
+        await waitingFor(line.pool, 'insert into outbox')
+        reverting = revert(old.id)
+        await waitingFor(line.pool, REVERTS)
+      })
+      const refused = { kind: 'refused', code: 'replaced', batch: { replacedBy: next.id } }
+      expect(await reverting!).toMatchObject(refused)
+      await line.reply(next.id)
+      expect(await factsOf(line, next)).toEqual(succeeded(next))
+    })
+  })
 
   it('a replacement while rivals wait to replace the same batch', async () => {
     const [old, first] = (await chain(50, 40)) as [TestBatch, TestBatch]

@@ -26,6 +26,24 @@ const schema = z.object({
   REPLY_TOPICS: setting.list.default([]),
   /** Days in which a batch that succeeded may be reverted; the workers' number. */
   REVERT_WINDOW_DAYS: setting.number(0, 365, 7),
+  /** Whether this process answers queries that come by message. */
+  QUERIES: z
+    .enum(['true', 'false'], 'is neither true nor false')
+    .default('true')
+    .transform((text) => text === 'true'),
+  /** Queries that are worked on side by side. */
+  QUERIES_AT_ONCE: setting.number(1, 100, 4),
+  /** An answer by message that is larger is put away, and its place sent instead. */
+  ANSWER_MAX_BYTES: setting.number(1_000, 900_000, 65_536),
+  /** How long what was put away is kept. */
+  CLAIM_HOURS: setting.number(0.001, 24 * 30, 24),
+  /** Of one claim's content. */
+  CLAIM_MAX_BYTES: setting.number(1_000, Number.MAX_SAFE_INTEGER, 1024 ** 3),
+  /** The bucket that it is put into; without one: PostgreSQL. */
+  CLAIM_BUCKET: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, 'is no name of a bucket')
+    .optional(),
   /** Seconds between saying "not ready" and refusing connections, for load balancers to notice. */
   DRAIN_DELAY_SECONDS: setting.number(0, 120, 0),
   /** Seconds from the first signal to the end of the process, whatever is still going on. */
