@@ -18,7 +18,7 @@
 {{- $faults = append $faults "kafka.sasl.password: give it, or name a Secret in kafka.sasl.existingSecret" -}}
 {{- end -}}
 {{- end -}}
-{{- range $part := list "database" "kafka" -}}
+{{- range $part := list "database" "kafka" "s3" -}}
 {{- $ca := (index $.Values $part).ca -}}
 {{- if and $ca.secret $ca.configMap -}}
 {{- $faults = append $faults (printf "%s.ca: name a Secret or a ConfigMap, not both" $part) -}}
@@ -30,6 +30,9 @@
 {{- if ne (len $sources) 1 -}}
 {{- $faults = append $faults "import: name one source: import.configMap.name, import.volumeClaim.name or import.s3.bucket" -}}
 {{- end -}}
+{{- end -}}
+{{- if and .Values.s3.workloadIdentity (or .Values.s3.accessKeyId .Values.s3.existingSecret) -}}
+{{- $faults = append $faults "s3: keys come by the pods' account (workloadIdentity) or by a Secret, not both" -}}
 {{- end -}}
 {{- if and .Values.s3.accessKeyId (not (or .Values.s3.secretAccessKey .Values.s3.existingSecret)) -}}
 {{- $faults = append $faults "s3.secretAccessKey: it is missing" -}}

@@ -40,12 +40,15 @@ used by the next connection. dict "root" $ "user" the database's user, if any, "
       {{- end }}
       {{- include "rates.caSource" (dict "ca" $values.kafka.ca "path" "kafka-ca.crt") | nindent 6 }}
       {{- end }}
-      {{- if and .s3 (include "rates.s3Keys" .root) }}
+      {{- if .s3 }}
+      {{- if include "rates.s3Keys" .root }}
       - secret:
           name: {{ include "rates.s3Secret" .root }}
           items:
             - { key: {{ $values.s3.accessKeyIdKey | quote }}, path: s3-access-key-id }
             - { key: {{ $values.s3.secretAccessKeyKey | quote }}, path: s3-secret-access-key }
+      {{- end }}
+      {{- include "rates.caSource" (dict "ca" $values.s3.ca "path" "s3-ca.crt") | nindent 6 }}
       {{- end }}
       {{- if and .webhook (include "rates.webhookSigned" .root) }}
       - secret:

@@ -64,6 +64,15 @@ PUBLIC_URL: {{ . | quote }}
 {{- with $api.settings.batchLogTemplate }}
 BATCH_LOG_TEMPLATE: {{ . | quote }}
 {{- end }}
+QUERIES: {{ .Values.queries.enabled | quote }}
+QUERIES_AT_ONCE: {{ .Values.queries.atOnce | quote }}
+ANSWER_MAX_BYTES: {{ int64 .Values.queries.answerMaxBytes | quote }}
+CLAIM_HOURS: {{ .Values.claims.hours | quote }}
+CLAIM_MAX_BYTES: {{ int64 .Values.claims.maxBytes | quote }}
+{{- with .Values.claims.bucket }}
+CLAIM_BUCKET: {{ . | quote }}
+{{ include "rates.s3Settings" $ }}
+{{- end }}
 {{- end -}}
 
 {{- define "rates.ingestSettings" -}}
@@ -77,6 +86,12 @@ SESSION_SECONDS: {{ $settings.sessionSeconds | quote }}
 COMPACT_AFTER_SECONDS: {{ int64 $settings.compactAfterSeconds | quote }}
 PRICE_RETENTION_DAYS: {{ $settings.priceRetentionDays | quote }}
 LEDGER_RETENTION_DAYS: {{ $settings.ledgerRetentionDays | quote }}
+{{- with .Values.objects.buckets }}
+OBJECT_BUCKETS: {{ join "," . | quote }}
+OBJECT_LOADS_AT_ONCE: {{ $.Values.objects.loadsAtOnce | quote }}
+OBJECT_REFUSED_SECONDS: {{ int64 $.Values.objects.refusedSeconds | quote }}
+{{ include "rates.s3Settings" $ }}
+{{- end }}
 {{- with .Values.webhook.url }}
 WEBHOOK_URL: {{ . | quote }}
 {{- with $.Values.api.settings.publicUrl }}
@@ -108,22 +123,34 @@ TOPIC_REPLICATION: {{ .Values.kafka.topics.replication | quote }}
 {{ include "rates.databaseSettings" (dict "root" . "user" "api") }}
 {{ include "rates.kafkaSettings" . }}
 {{- if .Values.import.s3.bucket }}
+{{ include "rates.s3Settings" . }}
+{{- end }}
+{{- end -}}
+
+{{- define "rates.s3Settings" -}}
 {{- with .Values.s3.endpoint }}
 S3_ENDPOINT: {{ . | quote }}
 {{- end }}
-{{- with .Values.s3.region }}
-S3_REGION: {{ . | quote }}
-{{- end }}
+S3_REGION: {{ .Values.s3.region | default "us-east-1" | quote }}
 {{- if include "rates.s3Keys" . }}
 S3_ACCESS_KEY_ID_FILE: /run/secrets/rates/s3-access-key-id
 S3_SECRET_ACCESS_KEY_FILE: /run/secrets/rates/s3-secret-access-key
 {{- end }}
+{{- if or .Values.s3.ca.secret .Values.s3.ca.configMap }}
+S3_CA_FILE: /run/secrets/rates/s3-ca.crt
 {{- end }}
 {{- end -}}
 
 {{/* Without keys the account's own are used, as a cloud gives them to pods. */}}
 {{- define "rates.s3Keys" -}}
 {{- if or .Values.s3.existingSecret .Values.s3.accessKeyId }}true{{ end -}}
+{{- end -}}
+
+{{/* dict "root" $ "component" "api", "ingest" or "import": whether its pods ask the object store. */}}
+{{- define "rates.usesS3" -}}
+{{- $values := .root.Values -}}
+{{- $buckets := dict "api" $values.claims.bucket "ingest" $values.objects.buckets "import" (and $values.import.enabled $values.import.s3.bucket) -}}
+{{- if index $buckets .component }}true{{ end -}}
 {{- end -}}
 
 {{- define "rates.webhookSigned" -}}

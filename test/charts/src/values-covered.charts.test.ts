@@ -38,6 +38,10 @@ const BASES: Record<ChartName, readonly RenderOptions[]> = {
       files: minimal,
       values: { import: { enabled: true, s3: { bucket: 'a' } }, s3: { accessKeyId: 'a', secretAccessKey: 'b' } },
     },
+    {
+      files: minimal,
+      values: { objects: { buckets: ['inbox'] }, s3: { workloadIdentity: true, ca: { configMap: 'a' } } },
+    },
     { files: minimal },
   ],
   'rates-dev': [
@@ -58,6 +62,8 @@ const SAMPLES: Record<string, unknown> = {
   'kafka.sasl.mechanism': 'scram-sha-256',
   'kafka.topics.replication': 2,
   's3.endpoint': 'http://other.example:1234',
+  'claims.bucket': 'other-bucket',
+  'objects.buckets': ['other'],
   'api.service.type': 'LoadBalancer',
   'api.settings.publicUrl': 'https://other.example',
   'api.service.nodePort': 31234,
