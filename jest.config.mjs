@@ -27,7 +27,8 @@ export default {
     '!**/main.ts',
   ],
   maxWorkers: 2,
-  testTimeout: 60_000,
+  ...(process.env.RATES_FAILED_FILES && { reporters: ['default', '<rootDir>/.ci/failed-files.mjs'] }),
+  testTimeout: 120_000,
   projects: [
     {
       ...shared,

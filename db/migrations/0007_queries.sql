@@ -33,6 +33,7 @@ create table claims (
 );
 create index claims_to_remove on claims (expires_at) where removed_at is null;
 create index claims_removed on claims (removed_at) where removed_at is not null;
+create index claims_objects_to_remove on claims (id) where removed_at is not null and bucket is not null;
 create index claims_unsealed on claims (created_at) where sealed_at is null;
 
 create table claim_parts (

@@ -1,7 +1,7 @@
-import { commonSettings, databaseSettings, kafkaSettings, loadConfig, setting } from '@rates/service/config'
-import { freshFile } from '@rates/service/fresh-file'
+import { commonSettings, databaseSettings, kafkaSettings, loadConfig, objectStoreSettings } from '@rates/service/config'
 import { kafkaSecurity } from '@rates/service/kafka-security'
 import { createLogger } from '@rates/service/log'
+import { s3Settings } from '@rates/service/open-object-store'
 import { z } from 'zod'
 import { fileSource, type DumpSource } from './dump-file.ts'
 import { importDump, type ImportProgress } from './import-dump.ts'
@@ -13,14 +13,8 @@ import { patiently, runJob } from './job.ts'
 const schema = z.object({
   ...databaseSettings,
   ...kafkaSettings,
+  ...objectStoreSettings,
   LOG_LEVEL: commonSettings.LOG_LEVEL,
-  S3_ENDPOINT: z
-    .string()
-    .regex(/^https?:\/\//, 'is not a URL of http or https')
-    .optional(),
-  S3_REGION: z.string().default('us-east-1'),
-  S3_ACCESS_KEY_ID_FILE: setting.secretFile.optional(),
-  S3_SECRET_ACCESS_KEY_FILE: setting.secretFile.optional(),
 })
 
 type Settings = Readonly<z.output<typeof schema>>
@@ -51,18 +45,8 @@ runJob('import', async () => {
 
 async function openSource(address: string, settings: Settings): Promise<DumpSource> {
   if (!address.startsWith('s3://')) return fileSource(address)
-  const { s3Source } = await import('./dump-s3.ts') // 20 MB that a file does without
-  const id = settings.S3_ACCESS_KEY_ID_FILE
-  const secret = settings.S3_SECRET_ACCESS_KEY_FILE
-  if ((id === undefined) !== (secret === undefined)) {
-    throw new Error('S3_ACCESS_KEY_ID_FILE and S3_SECRET_ACCESS_KEY_FILE go together')
-  }
-  const read = (file: string): string => freshFile(file)()
-  return s3Source(address, {
-    endpoint: settings.S3_ENDPOINT,
-    region: settings.S3_REGION,
-    credentials: id && secret ? { accessKeyId: read(id), secretAccessKey: read(secret) } : undefined,
-  })
+  const { s3Source } = await import('./dump-s3.ts') // 40 MB that a file does without
+  return s3Source(address, s3Settings(settings))
 }
 
 /** A line for each step, and on a long one another now and then. */

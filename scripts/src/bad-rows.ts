@@ -3,6 +3,7 @@ import { ApiFailure, openApi, readApi, unreachable } from './api.ts'
 import { CommandFailure, EXIT } from './exit.ts'
 import { errorTable } from './outcome.ts'
 import { count } from './progress.ts'
+import { Silence } from './silence.ts'
 import { plural, shellWord } from './text.ts'
 
 /** As many as are printed as a table. */
@@ -64,27 +65,6 @@ async function* readRows(url: string, { body }: Response, silence: Silence): Asy
     throw unreachable(url, error)
   } finally {
     await reader?.cancel().catch(() => undefined) // whoever reads may have had enough
-  }
-}
-
-/** Aborts when something takes too long. Whoever reads the rows may take all the time there is (`| less`). */
-class Silence {
-  readonly signal: AbortSignal
-  private readonly over = new AbortController()
-  private readonly most: number
-
-  constructor(most: number) {
-    this.most = most
-    this.signal = this.over.signal
-  }
-
-  async during<T>(work: Promise<T>): Promise<T> {
-    const timer = setTimeout(() => this.over.abort(new Error('it sends nothing')), this.most)
-    try {
-      return await work
-    } finally {
-      clearTimeout(timer)
-    }
   }
 }
 

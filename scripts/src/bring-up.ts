@@ -1,6 +1,4 @@
-import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { importDump, type ImportProgress } from '@rates/db/import-dump'
 import { migrate } from '@rates/db/migrate'
 import { Missing } from '@rates/local/java'
 import { startKafka } from '@rates/local/kafka'
@@ -9,18 +7,19 @@ import { startPostgres } from '@rates/local/postgres'
 import { embeddedBinaries } from '@rates/local/postgres-binaries'
 import { requirePrometheus } from '@rates/local/prometheus'
 import { connectAdmin } from '@rates/service/kafka-admin'
-import { createLogger } from '@rates/service/log'
 import { ensureTopics } from '@rates/service/topics'
 import { kafkaSettings } from './brokers.ts'
-import { ensureDatabase, hasPorts, withDatabase } from './database.ts'
-import { folders, root, short } from './home.ts'
+import { ensureDatabase, withDatabase } from './database.ts'
+import { demo } from './demo.ts'
+import { folders, short } from './home.ts'
+import { objectStoreEnv, requireObjectStore, startInbox } from './object-store.ts'
 import { startMonitoring } from './prometheus.ts'
 import { managementUrl, startService, type RunningService, type ServiceSpec } from './services.ts'
 import { givenDatabase, type State, writeState } from './running.ts'
 import { type Status } from './status.ts'
 import { type Part, Supervised } from './supervise.ts'
 
-const wantedPorts = { postgres: 5432, kafka: 9092, prometheus: 9090 }
+const wantedPorts = { postgres: 5432, kafka: 9092, prometheus: 9090, objectStore: 7070 }
 
 export interface StartOptions {
   /** The port wanted for the API. */
@@ -31,6 +30,8 @@ export interface StartOptions {
   demo: boolean
   /** Whether a Prometheus runs beside it, or the program to run. */
   monitoring?: string | true
+  /** Whether an object store runs beside it, or the program to run. */
+  objectStore?: string | true
 }
 
 export interface System {
@@ -48,6 +49,7 @@ export async function bringUp(system: System): Promise<void> {
   await requireServers(system.options)
   await together([database(system), broker(system)])
   await save(system, { phase: 'starting' })
+  if (system.options.objectStore) await objectStore(system)
   await services(system)
   if (system.options.monitoring) await monitoring(system)
   if (system.options.demo) await demo(system)
@@ -59,7 +61,8 @@ async function requireServers(options: StartOptions) {
   const checks: Promise<unknown>[] = []
   if (!process.env['KAFKA_BROKERS']) checks.push(requireKafka())
   if (!process.env['DATABASE_URL']) checks.push(embeddedBinaries())
-  if (options.monitoring) checks.push(requirePrometheus(programOf(options)))
+  if (options.monitoring) checks.push(requirePrometheus(named(options.monitoring)))
+  if (options.objectStore) checks.push(requireObjectStore(named(options.objectStore)))
   const faults: string[] = []
   for (const check of await Promise.allSettled(checks)) {
     if (check.status === 'rejected') faults.push((check.reason as Error).message)
@@ -158,11 +161,38 @@ async function topics({ brokers = '', prefix }: State) {
   }
 }
 
+/** Before the services, which are told where it is; after Kafka, which it tells of its files. */
+async function objectStore(system: System) {
+  const { status, state, signal, options } = system
+  signal.throwIfAborted()
+  const start = (port: number, onProgress?: (note: string) => void) =>
+    startInbox(state, { port, program: named(options.objectStore), ...(onProgress && { onProgress }) })
+  const { facts } = await status.step(
+    'object store',
+    async (note) => {
+      const started = await start(wantedPorts.objectStore, note)
+      const { server } = started
+      const again = async () => (await start(server.port)).server
+      watch(system, 'object-store', join(folders.logs, 'object-store.log'), server, again)
+      return started
+    },
+    ({ server, facts }) =>
+      `${describeServer({ port: server.port, dir: folders.objectStore }, wantedPorts.objectStore, folders.objectStore)}, bucket ${facts.bucket}`,
+  )
+  await save(system, { objectStore: facts })
+}
+
 async function services(system: System) {
   const { status, state, signal, options } = system
   signal.throwIfAborted()
   const { databaseUrl = '', brokers = '', prefix } = state
-  const common = { DATABASE_URL: databaseUrl, KAFKA_BROKERS: brokers, KAFKA_PREFIX: prefix, HOST: '127.0.0.1' }
+  const common = {
+    DATABASE_URL: databaseUrl,
+    KAFKA_BROKERS: brokers,
+    KAFKA_PREFIX: prefix,
+    HOST: '127.0.0.1',
+    ...objectStoreEnv(state.objectStore),
+  }
   const logs = join(folders.logs, '{worker}.log')
   const specs: ServiceSpec[] = [
     {
@@ -204,7 +234,7 @@ function describePorts(spec: ServiceSpec, ports: Record<string, number>): string
 async function monitoring(system: System) {
   const { status, state, signal, options } = system
   signal.throwIfAborted()
-  const start = (port: number) => startMonitoring(state, programOf(options), port)
+  const start = (port: number) => startMonitoring(state, named(options.monitoring), port)
   const { url } = await status.step(
     'Prometheus',
     async () => {
@@ -218,7 +248,8 @@ async function monitoring(system: System) {
   await save(system, { prometheusUrl: url })
 }
 
-const programOf = ({ monitoring }: StartOptions) => (typeof monitoring === 'string' ? monitoring : undefined)
+/** The program that an option names, if it names one. */
+const named = (option: string | true | undefined) => (typeof option === 'string' ? option : undefined)
 
 /** Keeps the part running and tells of its deaths. */
 function watch(
@@ -245,39 +276,4 @@ function watch(
     },
   })
   system.parts.set(name, supervised)
-}
-
-async function demo(system: System) {
-  const { status, state, signal } = system
-  const { databaseUrl = '', brokers = '', prefix } = state
-  const folder = join(root, 'db', 'demo')
-  const files = (await readdir(folder).catch(() => [])).filter((file) => /\.sql(\.gz)?$/.test(file)).sort()
-  // In a database that we did not make, demo data have no place beside somebody's own.
-  if (files.length === 0 || (process.env['DATABASE_URL'] && (await hasPorts(databaseUrl)))) return
-  const log = createLogger('rates-start', 'silent')
-  const kafka = { ...kafkaSettings(brokers.split(','), 'rates-start'), prefix }
-  for (const file of files) {
-    signal.throwIfAborted()
-    await status.step(
-      'demo data',
-      (note) =>
-        importDump({
-          file: join(folder, file),
-          databaseUrl,
-          kafka,
-          once: true,
-          log,
-          signal,
-          onProgress: (progress) => note(describeProgress(progress), true),
-        }),
-      ({ rows, alreadyImported, batchId }) =>
-        alreadyImported ? `${rows} prices, imported before` : `${rows} prices as batch ${batchId}`,
-    )
-  }
-}
-
-function describeProgress(progress: ImportProgress): string {
-  if (progress.step === 'queue') return 'another import runs'
-  if (progress.step === 'check') return 'checking'
-  return progress.step === 'send' ? 'sending' : 'loading'
 }

@@ -3,7 +3,7 @@ import { type Batch } from '@rates/core/batch'
 import { readApi, type ApiFailure } from './api.ts'
 import { passes } from './back-off.ts'
 import { batchEvents } from './batch-events.ts'
-import { duration, type Progress } from './progress.ts'
+import { duration, type Progress, type Screen } from './progress.ts'
 
 const REDRAW_MILLISECONDS = 250
 /** So long the API has to tell of the batch, before it counts as one that no worker has met yet. */
@@ -88,9 +88,9 @@ const whatIsMissing = (done: number, total: number | undefined): string =>
     : 'waiting for the outcome'
 
 /** Where there is nothing to count, the time goes by: in a terminal on a line that vanishes, elsewhere a line once. */
-export async function showElapsed(label: string, signal: AbortSignal, out = process.stderr): Promise<void> {
+export async function showElapsed(label: string, signal: AbortSignal, out: Screen = process.stderr): Promise<void> {
   const began = performance.now()
-  const live = out.isTTY && !process.env['CI']
+  const live = out.isTTY === true && !process.env['CI']
   let shown = false
   for (;;) {
     await sleep(live ? REDRAW_MILLISECONDS : 2_000, undefined, { signal }).catch(() => undefined)

@@ -11,6 +11,9 @@ export const folders = {
   postgres: join(home, 'postgres'),
   kafka: join(home, 'kafka'),
   prometheus: join(home, 'prometheus'),
+  objectStore: join(home, 'object-store'),
+  /** Who has these may read and write it. */
+  objectStoreKeys: join(home, 'object-store-keys'),
   logs: join(home, 'logs'),
   state: join(home, 'state.json'),
   lock: join(home, 'lock'),

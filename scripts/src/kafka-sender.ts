@@ -1,14 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Reply } from '@rates/core/batch'
-import { type BatchHeaders } from '@rates/core/wire'
+import { type ObjectClaim } from '@rates/core/object-claim'
+import { OBJECT_TYPE, writeBatchHeaders, type BatchHeaders } from '@rates/core/wire'
 import { produceBatch } from '@rates/service/produce-batch'
 import { type BatchInput } from './batch-input.ts'
 import { BatchSession } from './batch-session.ts'
 import { explainKafka, kafkaSettings, requireBrokers } from './brokers.ts'
 import { type CommandFailure } from './exit.ts'
 import { followBatch, showElapsed } from './follow-batch.ts'
-import { type Progress } from './progress.ts'
-import { type Arrived, type Sender, type SendOptions, type Sent } from './sender.ts'
+import { type Progress, type Screen } from './progress.ts'
+import { type Arrived, type Delivered, type Sender, type SendOptions, type Sent } from './sender.ts'
 
 /** After a cancellation its confirmation is waited for so long. */
 const CONFIRM_MILLISECONDS = 10_000
@@ -21,17 +22,19 @@ export interface Brokers {
 }
 
 /** Sends records, and listens to the topic of replies. */
-export class KafkaSender implements Sender {
+export class KafkaSender implements Sender<Delivered> {
   readonly batch: BatchHeaders
   private readonly platform: Brokers
   private readonly wait: boolean
   private readonly begun = Date.now()
+  private readonly screen: Screen
   private opened: BatchSession | undefined
 
-  constructor(platform: Brokers, batch: BatchHeaders, wait: boolean) {
+  constructor(platform: Brokers, batch: BatchHeaders, wait: boolean, screen: Screen = process.stderr) {
     this.platform = platform
     this.batch = batch
     this.wait = wait
+    this.screen = screen
   }
 
   get attempted(): boolean {
@@ -50,7 +53,7 @@ export class KafkaSender implements Sender {
 
   async connect(signal: AbortSignal): Promise<void> {
     const over = new AbortController()
-    const shown = showElapsed('connecting to Kafka', AbortSignal.any([over.signal, signal]))
+    const shown = showElapsed('connecting to Kafka', AbortSignal.any([over.signal, signal]), this.screen)
     try {
       await Promise.race([this.session.ready, rejectOn(signal)])
     } finally {
@@ -66,18 +69,25 @@ export class KafkaSender implements Sender {
     return produceBatch(producer, topics, input.pieces, input.format, this.batch, options)
   }
 
-  async outcome({ rows }: Sent, progress: Progress, signal: AbortSignal): Promise<Arrived> {
+  /** Sends a record that names an object which is to become the batch. */
+  async sendClaim(claim: ObjectClaim): Promise<void> {
+    const { producer, topics } = this.session
+    const headers = { ...writeBatchHeaders(this.batch), 'content-type': OBJECT_TYPE }
+    await producer.send([{ topic: topics.batches, headers, value: Buffer.from(JSON.stringify(claim)) }])
+  }
+
+  async outcome({ rows }: Delivered, progress: Progress, signal: AbortSignal): Promise<Arrived> {
     const { url } = this.platform
     const over = new AbortController()
     const shownUntil = AbortSignal.any([over.signal, signal])
-    const elapsed = (): Promise<void> => showElapsed('waiting for the reply', shownUntil)
+    const elapsed = (): Promise<void> => showElapsed('waiting for the reply', shownUntil, this.screen)
     const path = `/batches/${encodeURIComponent(this.batch.batchId)}${this.batch.dryRun ? '?dryRun=true' : ''}`
     // The reply is what counts: an API that cannot be asked keeps nobody from it.
     const shown =
       url === undefined ? elapsed() : followBatch({ url, path }, rows, progress, shownUntil).catch(() => elapsed())
     try {
       const arrived = await Promise.race([this.session.inbox.first, rejectOn(signal)])
-      if (arrived.reply.state === 'succeeded') progress.update(rows)
+      if (arrived.reply.state === 'succeeded') progress.update(rows ?? arrived.reply.rows.accepted)
       return { ...arrived, repeated: Date.parse(arrived.reply.finishedAt) < this.begun, hidden: undefined }
     } finally {
       over.abort()

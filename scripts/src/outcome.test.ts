@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
 import { type Reply } from '@rates/core/batch'
 import { describeReply, exitCodeOf, type Sending } from './outcome.ts'
-import { secondsToVisible } from './produce.ts'
+import { secondsToVisible } from './deliver.ts'
 
 const reply = (change: Partial<Reply>): Reply => ({
   replyId: 'b/succeeded',

@@ -16,6 +16,8 @@ export interface Sending {
   hidden: string | undefined
   /** Of the API, if it is known. */
   url: string | undefined
+  /** Where visibleSeconds begin; by default when the last of it was sent. */
+  since?: string | undefined
 }
 
 const RULES: Record<Rule, string> = {
@@ -57,13 +59,13 @@ export function describeReply(reply: Reply, sending: Sending): string {
 }
 
 function describeSuccess({ dryRun, rows, chunks, finishedAt }: Reply, sending: Sending): string {
-  const { repeated, visibleSeconds: seconds, hidden } = sending
+  const { repeated, visibleSeconds: seconds, hidden, since: begun = 'the last was sent' } = sending
   const what = `${plural(rows.accepted, 'row')} in ${plural(chunks ?? 1, 'chunk')}`
   if (dryRun) return `succeeded (dry run): ${what}, all of them good; nothing was stored`
   const since = hidden === undefined ? '' : `; ${hidden}`
   if (repeated) return `succeeded before, at ${utc(finishedAt)}: ${what}; sending it again changed nothing${since}`
   if (seconds === undefined) return `succeeded: ${sending.name}: ${what}, at ${utc(finishedAt)}${since}`
-  return `succeeded: ${what}, visible ${shortly(seconds)} after the last was sent${since}`
+  return `succeeded: ${what}, visible ${shortly(seconds)} after ${begun}${since}`
 }
 
 /** Of a batch that succeeded, and of which nothing is visible any more. */

@@ -13,13 +13,16 @@ export interface ProgressOptions {
   from?: number
 }
 
+/** Where progress is shown. */
+export type Screen = NodeJS.WritableStream & { isTTY?: boolean; columns?: number }
+
 /**
  * One line of progress: label, bar, percent, speed, time left. In a terminal it is redrawn in place, at most ten times a
  * second; elsewhere a plain line comes every five seconds, so that a log stays readable. Other text goes through note().
  * It writes to standard error: standard output is for results.
  */
 export class Progress {
-  private readonly out: NodeJS.WritableStream & { isTTY?: boolean; columns?: number }
+  private readonly out: Screen
   private readonly now: () => number
   private label = ''
   private options: ProgressOptions = { unit: 'rows' }
@@ -31,10 +34,7 @@ export class Progress {
   private drawn = false
   private active = false
 
-  constructor(
-    out: NodeJS.WritableStream & { isTTY?: boolean; columns?: number } = process.stderr,
-    now = () => performance.now(),
-  ) {
+  constructor(out: Screen = process.stderr, now = () => performance.now()) {
     this.out = out
     this.now = now
     // Whoever read us may have gone (`2>&1 | head`): the work goes on all the same.

@@ -12,6 +12,8 @@ const commands: Record<string, string> = {
   ports: 'list ports, add and change them by a file',
   regions: 'list regions, add and change them by a file',
   produce: 'send a batch of prices and wait for its outcome',
+  load: 'load files of an object store, each as a batch',
+  ask: 'ask for rates, or about a batch, by a message',
   list: 'list batches, newest first',
   show: 'show a batch',
   watch: 'follow a batch until its outcome, or all batches as they come',

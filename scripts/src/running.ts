@@ -13,6 +13,17 @@ export interface Running {
   url: string
 }
 
+/** How to reach an object store, and the bucket that is watched. */
+export interface ObjectStoreFacts {
+  url: string
+  region: string
+  bucket: string
+  accessKeyId: string
+  /** Files that hold the keys, for what reads them from files. */
+  accessKeyIdFile: string
+  secretFile: string
+}
+
 export interface State extends Partial<Running> {
   supervisor: number
   startedAt: string
@@ -21,6 +32,8 @@ export interface State extends Partial<Running> {
   prefix: string
   /** Of the Prometheus beside it. */
   prometheusUrl?: string
+  /** The object store whose files become batches. */
+  objectStore?: ObjectStoreFacts
   processes: { name: string; pid: number; log: string; managementUrl?: string }[]
 }
 
@@ -64,6 +77,16 @@ export function chooseRunning<Part extends keyof Running>(
     throw new NothingRuns(`${reason}, or set ${missing.join(' and ')} to what runs elsewhere.`)
   }
   return { ...(found as Pick<Running, Part>), prefix: env['KAFKA_PREFIX'] ?? state?.prefix ?? '' }
+}
+
+/** Undefined where nothing runs: for what a command can do without. */
+export async function orNothing<T>(found: Promise<T>): Promise<T | undefined> {
+  try {
+    return await found
+  } catch (error) {
+    if (error instanceof NothingRuns) return undefined
+    throw error
+  }
 }
 
 /** What the environment names, with the files of password and certificate in it. */

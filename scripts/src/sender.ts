@@ -5,16 +5,22 @@ import { type CommandFailure } from './exit.ts'
 import { type Progress } from './progress.ts'
 import { type ArrivedReply } from './reply-inbox.ts'
 
+/** What is known of a batch that was sent. */
+export interface Delivered {
+  /** Undefined: nobody here has counted them. */
+  rows?: number
+  /** The batch has ended, with all of it or not. */
+  ended?: boolean
+}
+
 /** What was acknowledged of a batch. */
-export interface Sent {
+export interface Sent extends Delivered {
   chunks: number
   rows: number
   /** Of the bodies as sent. */
   bytes: number
   /** Chunks that an earlier sending had brought, among those counted above. */
   there?: number
-  /** The batch has ended, with all of it or not. */
-  ended?: boolean
   /** The topic they went to. */
   lane?: string
 }
@@ -37,7 +43,7 @@ export interface Arrived extends ArrivedReply {
 }
 
 /** The way that one batch goes to the platform, and its outcome back. */
-export interface Sender {
+export interface Sender<S extends Delivered = Sent> {
   /** From reach() on it is what will be sent. */
   readonly batch: BatchHeaders
   /** True as soon as anything of the batch may have reached the platform. */
@@ -49,7 +55,7 @@ export interface Sender {
   /** Resolves when all is acknowledged, or no more is wanted because the batch has ended. @throws BatchRefused */
   send(input: BatchInput, options: SendOptions): Promise<Sent>
   /** Shows how far the platform is, until the outcome is there. */
-  outcome(sent: Sent, progress: Progress, signal: AbortSignal): Promise<Arrived>
+  outcome(sent: S, progress: Progress, signal: AbortSignal): Promise<Arrived>
   /** Ends the batch. @returns its outcome, if that is known in short time */
   cancel(wait: boolean): Promise<Reply | undefined>
   /** What went wrong, for the person; undefined: it has nothing to do with this way. */

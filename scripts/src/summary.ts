@@ -1,6 +1,7 @@
 import { connectionOptions } from '@rates/service/database-address'
 import pg from 'pg'
 import { folders, short } from './home.ts'
+import { objectStoreRows } from './object-store.ts'
 import { verdictUrl } from './prometheus.ts'
 import { type State } from './running.ts'
 
@@ -24,6 +25,7 @@ export async function summarize(state: State): Promise<string> {
     ['bottleneck', `${url}/bottleneck`],
     ['PostgreSQL', withoutSecret(databaseUrl)],
     ['Kafka', brokers],
+    ...objectStoreRows(state.objectStore),
     ...metrics.sort(([one], [other]) => one.localeCompare(other)),
     ...monitoring(state),
     ['logs', short(folders.logs)],

@@ -33,7 +33,7 @@ export function printable(text: string, length = 40): string {
 }
 
 /** `1 row`, `2 rows`, `1 000 rows`. */
-export const plural = (n: number, noun: string): string => `${count(n)} ${noun}${n === 1 ? '' : 's'}`
+export const plural = (n: number, noun: string, many = `${noun}s`): string => `${count(n)} ${n === 1 ? noun : many}`
 
 /** `2026-01-31 08:00:00 UTC` of a time of RFC 3339. */
 export const utc = (time: string): string => `${new Date(time).toISOString().slice(0, 19).replace('T', ' ')} UTC`

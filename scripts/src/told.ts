@@ -75,7 +75,8 @@ export async function compareTold(
 }
 
 /** What a reply says of a batch's outcome; others tell of a single record. */
-function readOutcome({ value }: IncomingRecord): Told | undefined {
+function readOutcome({ headers, value }: IncomingRecord): Told | undefined {
+  if (!headers.has('batch-id')) return undefined // an answer to a query, which tells of what was then
   try {
     const { batchId, dryRun, state } = JSON.parse(Buffer.from(value ?? '').toString()) as Reply
     return state in AGREES ? { batchId, dryRun, state } : undefined

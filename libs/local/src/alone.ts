@@ -1,8 +1,8 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { cacheFolder } from '@rates/local/cache'
-import { isAlive } from '@rates/local/processes'
+import { cacheFolder } from './cache.ts'
+import { isAlive } from './processes.ts'
 
 /** Tells on stderr what takes long, and how long it took. */
 export async function telling<T>(what: string, work: () => Promise<T>): Promise<T> {

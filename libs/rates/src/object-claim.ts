@@ -34,8 +34,10 @@ export const objectBatchId = ({ bucket, key, etag }: { bucket: string; key: stri
     .slice(0, 40)}`
 
 /** Reads a claim's JSON. @throws BadObjectClaim */
-export function readObjectClaim(value: Uint8Array | null): ObjectClaim {
-  const claim = parseObject(value)
+export const readObjectClaim = (value: Uint8Array | null): ObjectClaim => checkObjectClaim(parseObject(value))
+
+/** Takes fields for a claim that nobody has checked yet. @throws BadObjectClaim */
+export function checkObjectClaim(claim: Readonly<Record<string, unknown>>): ObjectClaim {
   const text = (field: string, pattern: RegExp, rule: string): string | undefined => {
     const given = claim[field]
     if (given === undefined || given === null) return undefined

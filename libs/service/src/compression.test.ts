@@ -75,6 +75,41 @@ describe.each(ways)('a body, %s', (_, read) => {
   })
 })
 
+describe('a damaged file', () => {
+  const noise = Buffer.concat(Array.from({ length: 20 }, () => randomBytes(65_536)))
+  it.each<[string, 'gzip' | 'zstd', Buffer, number]>([
+    ['gzip', 'gzip', zlib.gzipSync(noise), 700_000],
+    ['the second of two members', 'gzip', Buffer.concat([gzip, zlib.gzipSync(noise)]), 900_000],
+    ['zstd', 'zstd', zlib.zstdCompressSync(noise, { params: { [ZSTD_c_checksumFlag]: 1 } }), 700_000],
+  ])('is told after which byte: %s', async (_, encoding, body, at) => {
+    const broken = Buffer.from(body).fill(0xff, at, at + 300_000) // the head of a block is among them
+    const fault = await streamed(broken, encoding, 65_536).then(
+      () => '',
+      (error: Error) => error.message,
+    )
+    const [, told] = /^it is no whole (?:gzip|zstd): after byte (\d+) \S/.exec(fault) ?? []
+    expect(Number(told)).toBeGreaterThanOrEqual(at - 65_536)
+    expect(Number(told)).toBeLessThan(at + 300_000)
+  })
+
+  it.each([
+    ['gzip', gzip],
+    ['zstd', zstd],
+  ] as const)(
+    'of %s in pieces cut where its members end is whole, and not where they are cut',
+    async (encoding, one) => {
+      async function* of(...list: Uint8Array[]): AsyncGenerator<Uint8Array> {
+        for (const piece of list) yield await Promise.resolve(piece)
+      }
+      const all = (...list: Uint8Array[]): Promise<Buffer> => buffer(decompressStream(of(...list), encoding))
+      expect((await all(one, one, one)).equals(Buffer.concat([text, text, text]))).toBe(true)
+      await expect(all(one, one.subarray(0, 20))).rejects.toThrow('it ends in the middle')
+      await expect(all(one, Buffer.from('and more'))).rejects.toThrow(`after byte ${one.length} something in it`)
+      await expect(all()).rejects.toThrow('it ends in the middle')
+    },
+  )
+})
+
 describe('a chunk', () => {
   it.each(['gzip', 'zstd', 'identity'] as const)('comes back from %s, and is the same each time', async (encoding) => {
     const packed = await compress(text, encoding)

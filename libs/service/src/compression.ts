@@ -84,23 +84,27 @@ export async function decompress(body: Uint8Array, encoding: ContentEncoding): P
   return refuseCompressed(inflated, encoding)
 }
 
-/** Why zlib could not read what begins with `head`: its own words leave out what was there instead. */
-export function badEncoding(head: Uint8Array, encoding: 'gzip' | 'zstd', error: unknown): BadEncoding {
+/**
+ * Why zlib could not read what begins with `head`: its own words leave out what was there instead.
+ * @param taken bytes before those in which the fault is
+ */
+export function badEncoding(head: Uint8Array, encoding: 'gzip' | 'zstd', error: unknown, taken = 0): BadEncoding {
   const { code = '', message } = error as { code?: string; message: string }
   const first = Array.from(head.subarray(0, 4), (byte) => byte.toString(16).padStart(2, '0')).join(' ')
-  const reason =
-    code === 'Z_BUF_ERROR'
-      ? 'it ends in the middle'
-      : code === 'ZSTD_error_frameParameter_windowTooLarge'
-        ? 'its window is larger than 8 MB (levels up to 19 need no more)'
-        : code === 'ZSTD_error_dictionary_wrong'
-          ? 'it needs a dictionary'
-          : /checksum|data check|length check/.test(message)
-            ? 'its checksum is wrong'
-            : magicOf(head) === encoding
-              ? `something in it, or after its end, is no ${encoding}`
-              : `it begins with ${first}`
-  return new BadEncoding(`it is no whole ${encoding}: ${reason}`, error)
+  const isAtEnd = code === 'Z_BUF_ERROR'
+  const reason = isAtEnd
+    ? 'it ends in the middle'
+    : code === 'ZSTD_error_frameParameter_windowTooLarge'
+      ? 'its window is larger than 8 MB (levels up to 19 need no more)'
+      : code === 'ZSTD_error_dictionary_wrong'
+        ? 'it needs a dictionary'
+        : /checksum|data check|length check/.test(message)
+          ? 'its checksum is wrong'
+          : magicOf(head) === encoding
+            ? `something in it, or after its end, is no ${encoding}`
+            : `it begins with ${first}`
+  const place = taken > 0 && !isAtEnd ? `after byte ${taken} ` : ''
+  return new BadEncoding(`it is no whole ${encoding}: ${place}${reason}`, error)
 }
 
 /** No row begins like this: whoever compresses twice, or forgets the header, is told so instead of an odd bad row. */

@@ -3,11 +3,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { z } from 'zod'
-import { ConfigError, databaseSettings, kafkaSettings, loadConfig } from './config.ts'
+import { ConfigError, databaseSettings, kafkaSettings, loadConfig, objectStoreSettings } from './config.ts'
 import { connectionOptions, databaseAddress } from './database-address.ts'
 import { kafkaSecurity } from './kafka-security.ts'
+import { s3Settings } from './open-object-store.ts'
 
-const schema = z.object({ ...databaseSettings, ...kafkaSettings })
+const schema = z.object({ ...databaseSettings, ...kafkaSettings, ...objectStoreSettings })
 const PLACES = { DATABASE_URL: 'postgres://u@h:5/d', KAFKA_BROKERS: 'h:9092' }
 
 let folder: string
@@ -42,6 +43,9 @@ describe('loadConfig', () => {
       KAFKA_SASL_MECHANISM: 'gssapi',
       KAFKA_PASSWORD: 'hush',
       KAFKA_PASSWORD_FILE: join(folder, 'empty'),
+      S3_ENDPOINT: 'store:9000',
+      S3_SECRET_ACCESS_KEY_FILE: '/nowhere',
+      S3_CA_FILE: password,
     })
     expect(found).toEqual([
       'DATABASE_URL is not a URL of the form postgres://user:password@host:port/database',
@@ -52,9 +56,13 @@ describe('loadConfig', () => {
       'KAFKA_TLS is neither true nor false (it is "yes")',
       'KAFKA_SASL_MECHANISM is none of plain, scram-sha-256, scram-sha-512 (it is "gssapi")',
       `KAFKA_PASSWORD_FILE is an empty file (it is ${JSON.stringify(join(folder, 'empty'))})`,
+      'S3_ENDPOINT is not a URL of http or https (it is "store:9000")',
+      'S3_SECRET_ACCESS_KEY_FILE is a file that cannot be read: ENOENT (it is "/nowhere")',
+      `S3_CA_FILE is a file without a certificate in PEM (it is ${JSON.stringify(password)})`,
       'DATABASE_URL has a password, and DATABASE_PASSWORD_FILE another',
       'KAFKA_USERNAME is not set, but other settings of the login are',
       'KAFKA_PASSWORD and KAFKA_PASSWORD_FILE are both set',
+      'S3_SECRET_ACCESS_KEY_FILE is set, and S3_ACCESS_KEY_ID_FILE is not',
     ])
     expect(found.join('\n')).not.toMatch(/hush|secret/)
   })
@@ -81,6 +89,31 @@ describe('loadConfig', () => {
     const found = faults({ ...PLACES, DATABASE_URL: 'postgres://h/d?sslmode=no-verify', ...ca })
     expect(found).toContain('DATABASE_URL says how to use TLS (ssl...), and DATABASE_CA_FILE, too')
     expect(found).toContain('KAFKA_TLS is false, and KAFKA_CA_FILE turns TLS on')
+  })
+
+  it('wants both keys of an object store, and a CA only where there is TLS', () => {
+    const endpoint = { S3_ENDPOINT: 'http://store:9000' }
+    expect(faults({ ...PLACES, ...endpoint, S3_ACCESS_KEY_ID_FILE: password })).toEqual([
+      'S3_ACCESS_KEY_ID_FILE is set, and S3_SECRET_ACCESS_KEY_FILE is not',
+    ])
+    expect(faults({ ...PLACES, ...endpoint, S3_CA_FILE: '/nowhere' })).toContain(
+      'S3_CA_FILE is set, and S3_ENDPOINT is without TLS (http)',
+    )
+  })
+
+  it('reads the keys of an object store anew at each use', async () => {
+    const files = { id: join(folder, 'id'), secret: join(folder, 'secret') }
+    const write = (id: string, secret: string): Promise<unknown> =>
+      Promise.all([writeFile(files.id, `${id}\n`), writeFile(files.secret, `${secret}\n`)])
+    await write('one', 'of one')
+    const keys = { S3_ACCESS_KEY_ID_FILE: files.id, S3_SECRET_ACCESS_KEY_FILE: files.secret }
+    const { credentials, ...rest } = s3Settings(loadConfig(schema, { ...PLACES, ...keys }))
+    expect(rest).toEqual({ endpoint: undefined, region: 'us-east-1', caFile: undefined })
+    const read = credentials as () => unknown
+    expect(read()).toEqual({ accessKeyId: 'one', secretAccessKey: 'of one' })
+    await write('two', 'of two')
+    expect(read()).toEqual({ accessKeyId: 'two', secretAccessKey: 'of two' })
+    expect(s3Settings(loadConfig(schema, PLACES)).credentials).toBeUndefined()
   })
 
   it('needs nothing of all that', () => {

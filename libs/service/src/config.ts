@@ -142,6 +142,18 @@ export const kafkaSettings = {
   KAFKA_PASSWORD_FILE: secretFile.optional(),
 }
 
+/** Of an object store (S3), whose client open-object-store.ts makes. */
+export const objectStoreSettings = {
+  /** Of a store that is not Amazon's: its buckets are asked for by path. */
+  S3_ENDPOINT: httpUrl.optional(),
+  S3_REGION: z.string().default('us-east-1'),
+  /** In files, as a rotation changes both. Without them it is asked as Amazon's own programs ask: as the workload itself. */
+  S3_ACCESS_KEY_ID_FILE: secretFile.optional(),
+  S3_SECRET_ACCESS_KEY_FILE: secretFile.optional(),
+  /** The store's certificate has to be by this CA. */
+  S3_CA_FILE: caFile.optional(),
+}
+
 const readUrl = (url: string): ReturnType<typeof parseIntoClientConfig> | undefined => {
   try {
     return parseIntoClientConfig(url)
@@ -174,6 +186,13 @@ function contradictions(given: Readonly<Record<string, string | undefined>>): st
     'neither KAFKA_PASSWORD nor KAFKA_PASSWORD_FILE is set, but others of the login',
   )
   check(passwords.length === 2, 'KAFKA_PASSWORD and KAFKA_PASSWORD_FILE are both set')
+  const [hasId, hasSecret] = [given['S3_ACCESS_KEY_ID_FILE'], given['S3_SECRET_ACCESS_KEY_FILE']]
+  check(hasId && !hasSecret, 'S3_ACCESS_KEY_ID_FILE is set, and S3_SECRET_ACCESS_KEY_FILE is not')
+  check(hasSecret && !hasId, 'S3_SECRET_ACCESS_KEY_FILE is set, and S3_ACCESS_KEY_ID_FILE is not')
+  check(
+    given['S3_CA_FILE'] && given['S3_ENDPOINT']?.startsWith('http:'),
+    'S3_CA_FILE is set, and S3_ENDPOINT is without TLS (http)',
+  )
   check(
     given['WEBHOOK_SECRET_FILE'] && !given['WEBHOOK_URL'],
     'WEBHOOK_SECRET_FILE is set, and WEBHOOK_URL, whose requests it signs, is not',

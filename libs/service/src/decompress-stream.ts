@@ -6,7 +6,8 @@ type Engine = ReturnType<typeof createGunzip> | ReturnType<typeof createZstdDeco
 
 /**
  * Decompresses a body of any size as it comes, in constant memory: any number of gzip members or zstd frames, and
- * nothing else. Pieces are asked for one at a time, when what the last one became was taken. @throws BadEncoding
+ * nothing else. Pieces are asked for one at a time, when what the last one became was taken.
+ * @throws BadEncoding, which tells what is wrong, and after which byte of what is compressed
  */
 export async function* decompressStream(
   pieces: AsyncIterable<Uint8Array>,
@@ -18,6 +19,7 @@ export async function* decompressStream(
   }
   let engine = create()
   let head: Uint8Array = new Uint8Array(0)
+  let taken = 0
   try {
     for await (const piece of pieces) {
       if (head.length < 4) head = Buffer.concat([head, piece.subarray(0, 4)])
@@ -31,10 +33,11 @@ export async function* decompressStream(
           engine = create()
         }
       }
+      taken += piece.length
     }
     yield* given(engine, () => engine.end())
   } catch (error) {
-    throw isOfZlib(error) ? badEncoding(head, encoding, error) : error
+    throw isOfZlib(error) ? badEncoding(head, encoding, error, taken) : error
   } finally {
     engine.destroy()
   }

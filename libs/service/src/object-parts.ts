@@ -13,10 +13,7 @@ export interface Part {
 export const partBytesFor = (size = 0): number => Math.max(PART_BYTES, Math.ceil(size / MAX_PARTS))
 
 /** Cuts a body into parts of `partBytes` and a last one of 0 to `partBytes`, in the memory of one part. */
-export async function* partsOf(
-  body: AsyncIterable<Uint8Array> | Uint8Array,
-  partBytes: number,
-): AsyncGenerator<Part> {
+export async function* partsOf(body: AsyncIterable<Uint8Array> | Uint8Array, partBytes: number): AsyncGenerator<Part> {
   if (body instanceof Uint8Array) return yield* slicesOf(body, partBytes)
   let part: Buffer | undefined
   let filled = 0

@@ -28,7 +28,7 @@ import {
 } from './object-store.ts'
 import { type S3Settings } from './open-object-store.ts'
 import { connectS3, DEFAULT_LIMITS, type S3Limits } from './s3-client.ts'
-import { explain, unlessAborted } from './s3-faults.ts'
+import { explain, faultOf, unlessAborted } from './s3-faults.ts'
 
 export class S3ObjectStore implements ObjectStore {
   readonly #client: S3Client
@@ -77,9 +77,9 @@ export class S3ObjectStore implements ObjectStore {
         }
       } catch (error) {
         signal?.throwIfAborted() // else the connection that it broke would be what is told
-        const fault = wrapped(error, place, version)
+        const fault = faultOf(error, place, version.versionId)
         if (this.#isClosed || !isTransientOfStore(fault) || ++failures === tries) throw fault
-        await unlessAborted(sleep(pauseMs * failures), signal)
+        await sleep(pauseMs * failures, undefined, signal && { signal }).catch(() => undefined)
       }
     }
   }
@@ -234,11 +234,3 @@ function storedEncoding(encoding = ''): string | undefined {
 
 const unquoted = (etag = ''): string => /^"(.*)"$/.exec(etag)?.[1] ?? etag
 const quoted = (etag: string): string => (/^(W\/)?"/.test(etag) ? etag : `"${etag}"`)
-
-const wrapped = (error: unknown, place: ObjectPlace, version: PinnedVersion): unknown => {
-  try {
-    return explain(place, version.versionId)(error)
-  } catch (fault) {
-    return fault
-  }
-}

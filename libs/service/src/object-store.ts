@@ -111,14 +111,20 @@ export class StoreFault extends Error {
 /** Of S3 and of stores like it. NoSuchUpload: the parts of an object are gone, and it has to be stored anew. */
 const PASSING = /^(TimeoutError|RequestTimeout|SlowDown|Throttl|TooManyRequests|RequestLimitExceeded|NoSuchUpload)/
 
-/** True where trying again later may help: the network, 5xx, 429, and what means the same. */
+/**
+ * True where trying again later may help: the network, 5xx, 429, and what means the same. Or a certificate is not
+ * trusted, which somebody has to mend who may do so while we run, and which no object is the cause of.
+ */
 export function isTransientOfStore(error: unknown): boolean {
   if (error instanceof StoreFault) return error.isTransient
   if (error instanceof NoSuchObject || error instanceof ObjectChanged || error instanceof StoreRefused) return false
   if (typeof error !== 'object' || error === null) return false
-  const { name, code, $metadata, cause } = error as Partial<Record<'name' | 'code' | '$metadata' | 'cause', unknown>>
+  const { name, message, code, $metadata, cause } = error as Partial<
+    Record<'name' | 'message' | 'code' | '$metadata' | 'cause', unknown>
+  >
   const status = ($metadata as { httpStatusCode?: number } | undefined)?.httpStatusCode ?? 0
   if (status === 429 || (status >= 500 && status !== 501)) return true
   if (typeof name === 'string' && PASSING.test(name)) return true
+  if ($metadata === undefined && typeof message === 'string' && message.includes('certificate')) return true
   return code === 'ERR_STREAM_PREMATURE_CLOSE' || isTransient(error) || isTransientOfStore(cause)
 }

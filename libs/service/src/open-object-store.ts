@@ -20,7 +20,6 @@ export interface S3Credentials {
 export interface ObjectStoreSettings {
   S3_ENDPOINT?: string | undefined
   S3_REGION: string
-  S3_ACCESS_KEY_ID?: string | undefined
   S3_ACCESS_KEY_ID_FILE?: string | undefined
   S3_SECRET_ACCESS_KEY_FILE?: string | undefined
   S3_CA_FILE?: string | undefined
@@ -28,19 +27,19 @@ export interface ObjectStoreSettings {
 
 /** What settings that loadConfig() has checked say of it. */
 export function s3Settings(settings: ObjectStoreSettings): S3Settings {
-  const { S3_ACCESS_KEY_ID: id, S3_ACCESS_KEY_ID_FILE: idFile, S3_SECRET_ACCESS_KEY_FILE: secretFile } = settings
-  const accessKeyId = idFile !== undefined ? freshFile(idFile) : id !== undefined ? () => id : undefined
-  const secretAccessKey = secretFile === undefined ? undefined : freshFile(secretFile)
+  const { S3_ACCESS_KEY_ID_FILE: id, S3_SECRET_ACCESS_KEY_FILE: secret } = settings
   return {
     endpoint: settings.S3_ENDPOINT,
     region: settings.S3_REGION,
     caFile: settings.S3_CA_FILE,
-    credentials:
-      accessKeyId && secretAccessKey
-        ? () => ({ accessKeyId: accessKeyId(), secretAccessKey: secretAccessKey() })
-        : undefined,
+    credentials: id === undefined || secret === undefined ? undefined : fromFiles(freshFile(id), freshFile(secret)),
   }
 }
+
+const fromFiles = (id: () => string, secret: () => string) => (): S3Credentials => ({
+  accessKeyId: id(),
+  secretAccessKey: secret(),
+})
 
 /** Loads the SDK only here: it costs 40 MB, which a service without a store does without. */
 export async function openObjectStore(settings: ObjectStoreSettings): Promise<ObjectStore> {

@@ -1,6 +1,6 @@
 import { type BodyFormat } from '@rates/core/chunk-cutter'
 import { FAST_LANE_CHUNKS } from '@rates/core/limits'
-import { writeBatchHeaders, writeChunkHeaders, type BatchHeaders } from '@rates/core/wire'
+import { writeBatchHeaders, writeChunkHeaders, type BatchHeaders, type ChunkHeaders } from '@rates/core/wire'
 import { cutBatch, type CutOptions } from './cut-batch.ts'
 import { type Producer } from './kafka.ts'
 import { type TopicNames } from './topics.ts'
@@ -38,7 +38,7 @@ export async function produceBatch(
 ): Promise<SentBatch> {
   const sent: SentBatch = { chunks: 0, rows: 0, bytes: 0, lane: topics.batches }
   for await (const { headers, body } of cutBatch(input, format, batch, options)) {
-    sent.lane = headers.chunks !== undefined && headers.chunks <= FAST_LANE_CHUNKS ? topics.batches : topics.bulk
+    sent.lane = laneOf(headers, topics)
     // One record at a time: two of them on one partition would be one record batch, larger than a broker takes.
     await producer.send([{ topic: sent.lane, headers: writeChunkHeaders(headers), value: body }])
     sent.chunks++
@@ -48,6 +48,12 @@ export async function produceBatch(
   }
   return sent
 }
+
+/** The topic of a chunk that cutBatch() made. */
+export const laneOf = (
+  { chunks }: Pick<ChunkHeaders, 'chunks'>,
+  topics: Pick<TopicNames, 'batches' | 'bulk'>,
+): string => (chunks !== undefined && chunks <= FAST_LANE_CHUNKS ? topics.batches : topics.bulk)
 
 /** Ends a batch that is not finished, also before its first chunk is read. `batch` are the headers of its chunks. */
 export async function cancelBatch(

@@ -171,7 +171,7 @@ describe('Kafka with TLS and a login', () => {
     await expect(connectAdmin(settings(scram(await secret('wrong'))))).rejects.toThrow(
       /SASL SCRAM SHA512 authentication failed.*invalid credentials/,
     )
-    expect(performance.now() - began).toBeLessThan(5_000)
+    expect(performance.now() - began).toBeLessThan(15_000) // kafkajs would try for longer
     const file = await secret('first')
     const other = settings({ ...scram(file), KAFKA_CA_FILE: otherCa.certificate })
     await expect(connectAdmin(other)).rejects.toThrow(/certificate/)

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 export interface EventuallyOptions {
-  /** Milliseconds until it gives up. */
+  /** Milliseconds until it gives up: 30 s unless told, for a busy machine is slow, and who succeeds does not wait. */
   within?: number
   /** Milliseconds between two tries. */
   every?: number
@@ -17,7 +17,7 @@ export async function eventually<T>(
   probe: () => Promise<T | undefined | false>,
   options: EventuallyOptions = {},
 ): Promise<T> {
-  const { within = 10_000, every = 50, what = 'what was waited for' } = options
+  const { within = 30_000, every = 50, what = 'what was waited for' } = options
   const deadline = Date.now() + within
   let cause: unknown
   for (;;) {

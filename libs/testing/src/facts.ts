@@ -109,7 +109,7 @@ export async function remains(line: Line): Promise<Record<string, number>> {
 }
 
 /** Waits until all was read and nothing is left of what ended; the sweeper has its turn once a second. */
-export async function settled(line: Line, within = 30_000): Promise<void> {
+export async function settled(line: Line, within = 60_000): Promise<void> {
   let left: unknown
   await eventually(
     async () => {

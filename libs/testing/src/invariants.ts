@@ -65,7 +65,7 @@ interface Queued {
 export async function checkInvariants(
   line: Line,
   sent: readonly Sent[],
-  { observation, within = 40_000, compared = () => true }: CheckOptions = {},
+  { observation, within = 60_000, compared = () => true }: CheckOptions = {},
 ): Promise<Violation[]> {
   const left = await nothingRemains(line, within)
   const [rows, log, verification] = await Promise.all([

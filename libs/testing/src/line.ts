@@ -134,7 +134,7 @@ async function build(
     },
     watch,
     replies: repliesOf,
-    reply: (batchId, within = 20_000) =>
+    reply: (batchId, within = 60_000) =>
       eventually(async () => (await repliesOf(batchId))[0]?.reply, { within, what: `the reply to ${batchId}` }),
     async deadLetters(batchId) {
       const records = await dead.all()
@@ -185,7 +185,7 @@ async function watchTopic(kafka: KafkaSettings, admin: Admin, topic: string, gro
       const ends = await admin.progress(groupId, topic)
       return eventually(
         () => Promise.resolve(ends.every(({ partition, high }) => (next.get(partition) ?? 0n) >= high) && [...seen]),
-        { within: 30_000, every: 10, what: `reading ${topic} to its end` },
+        { within: 60_000, every: 10, what: `reading ${topic} to its end` },
       )
     },
     close: () => consumer.stop(),

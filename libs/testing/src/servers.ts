@@ -6,16 +6,20 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Missing } from '@rates/local/java'
 import { startKafka } from '@rates/local/kafka'
+import { objectStoreMark } from '@rates/local/object-store'
 import { startPostgres } from '@rates/local/postgres'
 import { endOrphans, isOurs } from '@rates/local/processes'
 import { migrate } from '@rates/db/migrate'
 import pg from 'pg'
+import { offerObjectStore } from './on-demand.ts'
 
 /** What jest-setup.mjs reads from standard output, as one line of JSON. */
 export interface TestServers {
   databaseUrl: string
   template: string
   brokers: string
+  /** Where to ask for what only some runs need. */
+  onDemand: string
 }
 
 const roomNeeded = 3e9
@@ -76,7 +80,7 @@ async function start(releases: (() => Promise<void>)[]): Promise<TestServers> {
   const [left, right] = await Promise.allSettled([withTemplate(), broker()])
   if (left.status === 'rejected') throw left.reason
   if (right.status === 'rejected') throw right.reason
-  return { ...left.value, brokers: right.value }
+  return { ...left.value, brokers: right.value, onDemand: await offerObjectStore(join(dir, 'object-store'), releases) }
 }
 
 async function createTemplate(databaseUrl: string, releases: (() => Promise<void>)[]): Promise<string> {
@@ -123,6 +127,7 @@ async function sweep() {
       const folder = join(place, entry)
       await endOrphans([` -D ${folder}/postgres `], 'SIGQUIT', 2000)
       await endOrphans([`${folder}/kafka/server.properties`], 'SIGKILL', 2000)
+      await endOrphans([objectStoreMark(join(folder, 'object-store'))], 'SIGKILL', 2000)
       await rm(folder, { recursive: true, force: true })
     }
   }

@@ -107,7 +107,7 @@ async function startService(
     await exited
   })
   const name = env['WORKER_NAME'] ?? service
-  const said = (message: string, within = 30_000): Promise<Record<string, unknown>> =>
+  const said = (message: string, within = 60_000): Promise<Record<string, unknown>> =>
     eventually(() => Promise.resolve(logged.find(({ msg }) => typeof msg === 'string' && msg.startsWith(message))), {
       within,
       every: 20,
@@ -148,9 +148,9 @@ export async function holdPacks(
              and database = (select oid from pg_database where datname = current_database())
              and a.query ~* '^\\s*(copy|insert into|begin; lock table) ${table}'`,
         )
-        return rows[0]!.n === count
+        return rows[0]!.n >= count
       },
-      { within: 30_000, what: `${count} workers waiting in the middle of a chunk` },
+      { what: `${count} workers waiting in the middle of a chunk` },
     )
   return { waiting: async (count) => void (await waiting(count)), release }
 }

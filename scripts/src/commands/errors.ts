@@ -1,5 +1,3 @@
-import { createWriteStream } from 'node:fs'
-import { rename, rm } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
 import { asCsv, asNdjson, type BadRow } from '@rates/core/bad-rows'
 import { Command, Option } from 'commander'
@@ -8,6 +6,7 @@ import { allErrors, collect, describeErrors, readErrors, openErrors, type BadRow
 import { CommandFailure, EXIT, exitWith, usageExits } from '../exit.ts'
 import { RULE_NAMES } from '../outcome.ts'
 import { plural } from '../text.ts'
+import { writeWhole } from '../write-whole.ts'
 
 interface Options {
   format?: 'table' | 'csv' | 'ndjson'
@@ -98,19 +97,4 @@ async function write(of: BadRowsOf, format: 'csv' | 'ndjson', rule: string | und
 
 async function* only(rule: string, rows: AsyncIterable<BadRow>): AsyncGenerator<BadRow> {
   for await (const row of rows) if (row.rule === rule) yield row
-}
-
-/** Under another name until all is there: nobody takes a part for the whole. */
-async function writeWhole(file: string, text: AsyncIterable<string>): Promise<void> {
-  const draft = `${file}.part`
-  try {
-    await pipeline(text, createWriteStream(draft))
-    await rename(draft, file)
-  } catch (error) {
-    await rm(draft, { force: true }).catch(() => undefined)
-    const { code, message } = error as NodeJS.ErrnoException
-    if (error instanceof CommandFailure || code === undefined) throw error
-    // Behind the comma is the draft's name.
-    throw new CommandFailure(EXIT.usage, `${file} cannot be written: ${message.replace(/,.*/, '')}.`, error)
-  }
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
 import { BATCH_ID } from '@rates/core/wire'
-import { newBatchId, readRequest } from './produce.ts'
+import { newBatchId } from '../batch-options.ts'
+import { readRequest } from './produce.ts'
 
 const now = new Date('2026-01-31T08:00:00Z')
 const defaults = { compress: 'none', wait: true, timeout: 3600 } as const

@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises'
 import { forgetKafka } from '@rates/local/kafka'
+import { forgetObjectStore } from '@rates/local/object-store'
 import { forgetPostgres } from '@rates/local/postgres'
 import { endOrphans } from '@rates/local/processes'
 import { forgetPrometheus } from '@rates/local/prometheus'
@@ -24,8 +25,10 @@ async function reset() {
       forgetKafka(folders.kafka),
       forgetPostgres(folders.postgres),
       forgetPrometheus(folders.prometheus),
+      forgetObjectStore(folders.objectStore),
     ])
-    for (const path of [folders.logs, folders.state, `${folders.postgres}.log`, `${folders.kafka}.log`]) {
+    const { logs, state, objectStoreKeys, postgres, kafka } = folders
+    for (const path of [logs, state, objectStoreKeys, `${postgres}.log`, `${kafka}.log`]) {
       await rm(path, { recursive: true, force: true })
     }
   } finally {

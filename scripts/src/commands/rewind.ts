@@ -32,8 +32,9 @@ interface Options {
 
 const HELP = `
 For after a restore: a database that came back from a backup is behind what Kafka says was read. This sets the workers'
-offsets back to the first record at or after TIME, on every partition of both lanes, never forward. Take a time before
-the backup was begun: what the ledger has already is a no-op when it comes again.
+offsets back to the first record at or after TIME, on every partition of both lanes and of the objects' events, never
+forward. Take a time before the backup was begun: what the ledger has already is a no-op when it comes again. Queries
+are not answered again: whoever asked has heard or given up, and what has no answer yet gets its own.
 
 Workers must not run meanwhile. docs/operations.md has all steps.
 
@@ -162,7 +163,10 @@ async function look(
   for (const [topic, group] of [
     [topics.batches, groups.batches],
     [topics.bulk, groups.bulk],
+    [topics.objects, groups.objects],
   ] as const) {
+    // A platform that has not been given it has had no events.
+    if (topic === topics.objects && !there.has(topic)) continue
     if (!there.has(topic))
       throw new CommandFailure(EXIT.unreachable, `Kafka has no topic ${topic}: "rates topics" creates it.`)
     const [{ members: found }, progress, at, { config }] = await Promise.all([
@@ -174,7 +178,9 @@ async function look(
     members.push(...found)
     const kept = Number(config['retention.ms'] ?? -1)
     const retention = kept < 0 ? Infinity : kept
-    const stored = 'fault' in ledger ? undefined : (ledger.lanes.get(topic) ?? new Map())
+    // Events leave no place in the ledger: their objects do.
+    const unknown = 'fault' in ledger || topic === topics.objects
+    const stored = unknown ? undefined : (ledger.lanes.get(topic) ?? new Map())
     lanes.push(planRewind({ topic, group, progress, at, ledger: stored, retention }, time, Date.now()))
   }
   return { lanes, members }

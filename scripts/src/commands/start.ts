@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { objectStoreMark } from '@rates/local/object-store'
 import { endOrphans } from '@rates/local/processes'
 import { Command, InvalidArgumentError } from 'commander'
 import { bringUp, save, type StartOptions, type System } from '../bring-up.ts'
@@ -20,6 +21,10 @@ export function startCommand(): Command {
     .option('--workers <number>', 'ingest workers', parseCount, 2)
     .option('--no-demo', 'do not import the demo data')
     .option('--monitoring [program]', 'start a Prometheus beside it: the one on the PATH, or this program')
+    .option(
+      '--object-store [program]',
+      'start an S3 store beside it, whose files become batches: versitygw, or this one',
+    )
     .addHelpText(
       'after',
       `
@@ -27,7 +32,8 @@ Environment:
   DATABASE_URL   use this PostgreSQL instead of starting one
   KAFKA_BROKERS  use this Kafka (host:port, comma separated) instead of starting one
   KAFKA_PREFIX   precedes every topic and consumer group
-  PROMETHEUS_BIN the program that --monitoring starts`,
+  PROMETHEUS_BIN the program that --monitoring starts
+  VERSITYGW_BIN  the program that --object-store starts; else that on the PATH, or Go builds it, once`,
     )
     .action(start)
 }
@@ -92,11 +98,12 @@ function tellFailure(status: Status, error: unknown) {
   if (!foreseen || process.env['LOG_LEVEL'] === 'debug') console.error(error)
 }
 
-/** Those who use the database and the broker first, then these. */
+/** Those who use the others first, then these. */
 async function stopAll({ parts, status }: System) {
   const since = Date.now()
-  const services = [...parts.keys()].filter((name) => name !== 'kafka' && name !== 'postgres')
-  for (const names of [services, ['kafka'], ['postgres']]) {
+  const servers = ['object-store', 'kafka', 'postgres']
+  const services = [...parts.keys()].filter((name) => !servers.includes(name))
+  for (const names of [services, ...servers.map((name) => [name])]) {
     const outcomes = await Promise.allSettled(names.map(async (name) => parts.get(name)?.stop()))
     for (const outcome of outcomes) if (outcome.status === 'rejected') status.line(String(outcome.reason))
   }
@@ -113,6 +120,7 @@ async function killAtOnce(system: System) {
     [home, 'server.properties'],
     [' -D ', `${folders.postgres} `],
     [`--storage.tsdb.path=${folders.prometheus}`],
+    [objectStoreMark(folders.objectStore)],
   ]
   await Promise.all(marks.map((mark) => endOrphans(mark, 'SIGKILL', 0)))
   for (const { pid } of system.state.processes) {

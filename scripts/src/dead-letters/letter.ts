@@ -1,5 +1,6 @@
 import { MAX_CHUNK_WIRE_BYTES } from '@rates/core/limits'
-import { readEnvelope } from '@rates/core/wire'
+import { BadObjectClaim, objectBatchId, readObjectClaim } from '@rates/core/object-claim'
+import { OBJECT_TYPE, readEnvelope } from '@rates/core/wire'
 import { sha256 } from '@rates/service/compression'
 import { type IncomingRecord, type OutgoingRecord } from '@rates/service/kafka'
 
@@ -11,7 +12,7 @@ export interface Letter {
   at: number
   reason: string
   detail: string
-  /** The batch that it would be a part of; undefined where its own header for that is none. */
+  /** The batch that it would be a part of; undefined where its own header for that is none, and of an event. */
   batchId: string | undefined
   dryRun: boolean
   /** Where the record was at first; undefined: no worker has put it here. */
@@ -39,7 +40,7 @@ export function readLetter(record: IncomingRecord): Letter {
     at: record.timestamp,
     reason: ours('reason') ?? 'unknown',
     detail: ours('detail') ?? '',
-    batchId: batchOf(letter),
+    batchId: batchOf(letter, record.value),
     dryRun: headers.get('dry-run') === 'true',
     cut: ours('truncated'),
     bytes: record.value?.length ?? 0,
@@ -47,10 +48,14 @@ export function readLetter(record: IncomingRecord): Letter {
   }
 }
 
-/** A record that is a whole batch and names none is called after its first place, as the workers do. */
-function batchOf({ place, headers }: Pick<Letter, 'place' | 'headers'>): string | undefined {
+/** A record that is a whole batch and names none is called as the workers do: after its object, else its first place. */
+function batchOf({ place, headers }: Pick<Letter, 'place' | 'headers'>, value: Uint8Array | null): string | undefined {
   const named = headers.get('batch-id')
   if (named !== undefined) return named
+  if (headers.get('content-type') === OBJECT_TYPE) {
+    const { bucket, key, etag } = claimOf(value) ?? {}
+    if (bucket !== undefined && key !== undefined && etag !== undefined) return objectBatchId({ bucket, key, etag })
+  }
   if (place === undefined || headers.has('chunk') || headers.has('control')) return undefined
   return `${place.topic}-${place.partition}-${place.offset}-${Date.parse(place.time)}`.slice(-128)
 }

@@ -20,6 +20,7 @@ const ledger: LedgerFacts = {
   oldestUnsent: 0.5,
   suspects: 0,
   shortestTrip: 0.02,
+  objects: { stuck: 0, stuckName: null, stuckNote: null, refused: null },
 }
 const postgres: PostgresFacts = {
   version: '13.5',
@@ -67,6 +68,14 @@ describe('judgePostgres', () => {
     [{ ledger: { ...ledger, oldestUnsent: 61 } }, 'fault: replies'],
     [{ ledger: { ...ledger, suspects: 1 } }, 'warning: workers that died'],
     [{ ledger: { ...ledger, shortestTrip: -2 } }, "warning: Kafka's clock"],
+    [
+      { ledger: { ...ledger, objects: { stuck: 1, stuckName: 's3://b/k', stuckNote: 'away', refused: null } } },
+      'warning: object store',
+    ],
+    [
+      { ledger: { ...ledger, objects: { stuck: 1, stuckName: 's3://b/k', stuckNote: 'refused', refused: 20 } } },
+      'fault: object store',
+    ],
   ])('%j', (facts, finding) => expect(bad(judgePostgres({ ...postgres, ...facts }))).toEqual([finding]))
 })
 
@@ -95,8 +104,18 @@ const others = [
   { ...lane, name: 'rates.batches.bulk' },
   { ...lane, name: 'rates.replies', config: { ...lane.config, 'message.timestamp.type': 'CreateTime' } },
 ]
-const group = { topic: 'rates.batches', group: 'rates-ingest', members: ['a', 'b'], lag: 5 }
-const kafka: KafkaFacts = { brokers: 3, topics: [lane, ...others, letters], missing: [], lanes: [group] }
+const group = { topic: 'rates.batches', group: 'rates-ingest', members: ['a', 'b'], lag: 5, old: 0 }
+const questions = { ...lane, name: 'rates.queries', config: { ...lane.config, 'retention.ms': '86400000' } }
+const queries = { topic: 'rates.queries', group: 'rates-queries', members: ['rates-api'], lag: 1, old: 0 }
+const objects = { topic: 'rates.objects', group: 'rates-objects', members: [], lag: 0, old: 0 }
+const kafka: KafkaFacts = {
+  brokers: 3,
+  topics: [lane, ...others, letters, questions],
+  missing: [],
+  lanes: [group],
+  queries,
+  objects,
+}
 const withLane = (config: Record<string, string>, rest: Partial<TopicFacts> = {}): KafkaFacts => ({
   ...kafka,
   topics: [{ ...lane, ...rest, config: { ...lane.config, ...config } }, ...others, letters],
@@ -150,6 +169,18 @@ describe('judgeKafka', () => {
       { ...kafka, lanes: [{ ...group, members: Array<string>(13).fill('w') }] },
       'warning: rates-ingest',
     ],
+    ['queries without an answer', { ...kafka, queries: { ...queries, lag: 3, old: 2 } }, 'fault: rates-queries'],
+    [
+      'queries that nobody reads',
+      { ...kafka, queries: { ...queries, members: [], lag: 1, old: 1 } },
+      'fault: rates-queries',
+    ],
+    [
+      'queries that go after an hour',
+      { ...kafka, topics: [lane, { ...questions, config: { ...questions.config, 'retention.ms': '3600000' } }] },
+      'warning: rates.queries',
+    ],
+    ['events that nobody reads', { ...kafka, objects: { ...objects, lag: 1 } }, 'fault: rates-objects'],
     ['a clock ahead', withLane({}, { future: true }), 'warning: clock'],
   ])('%s', (_, facts, finding) => expect(bad(judgeKafka(facts, '', undefined))).toEqual([finding]))
 

@@ -13,6 +13,8 @@ export interface LaneFacts {
   /** Of members, each as it calls itself. */
   members: string[]
   lag: number
+  /** Those of them that have been there for more than a minute, by the records' own times. */
+  old: number
 }
 
 export interface KafkaFacts {
@@ -21,9 +23,13 @@ export interface KafkaFacts {
   topics: TopicFacts[]
   missing: string[]
   lanes: LaneFacts[]
+  /** Undefined: the topic is not there. */
+  queries: LaneFacts | undefined
+  objects: LaneFacts | undefined
 }
 
 export const CLOCK_MILLISECONDS = 5_000
+const MINUTE = 60_000
 
 export async function askKafka(admin: Admin, prefix: string): Promise<KafkaFacts> {
   const names = topicNames(prefix)
@@ -36,14 +42,17 @@ export async function askKafka(admin: Admin, prefix: string): Promise<KafkaFacts
     const description = await admin.describeTopic(name)
     topics.push({ name, ...description, future: description.leaderless === 0 && (await hasFuture(admin, name)) })
   }
-  const lanes: LaneFacts[] = []
-  for (const [topic, group] of [
-    [names.batches, groups.batches],
-    [names.bulk, groups.bulk],
-  ] as const) {
-    if (there.has(topic)) lanes.push(await askLane(admin, topic, group))
+  const ask = async (topic: string, group: string): Promise<LaneFacts | undefined> =>
+    there.has(topic) ? askLane(admin, topic, group) : undefined
+  const lanes = [await ask(names.batches, groups.batches), await ask(names.bulk, groups.bulk)]
+  return {
+    brokers,
+    topics,
+    missing: wanted.filter((each) => !there.has(each)),
+    lanes: lanes.filter((lane) => lane !== undefined),
+    queries: await ask(names.queries, groups.queries),
+    objects: await ask(names.objects, groups.objects),
   }
-  return { brokers, topics, missing: wanted.filter((each) => !there.has(each)), lanes }
 }
 
 async function hasFuture(admin: Admin, topic: string): Promise<boolean> {
@@ -54,13 +63,21 @@ async function hasFuture(admin: Admin, topic: string): Promise<boolean> {
 }
 
 async function askLane(admin: Admin, topic: string, group: string): Promise<LaneFacts> {
-  const [{ members }, progress] = await Promise.all([admin.group(group), admin.progress(group, topic)])
-  return { topic, group, members: members.map(({ client }) => client), lag: lagOf(progress) }
+  const [{ members }, progress, minuteAgo] = await Promise.all([
+    admin.group(group),
+    admin.progress(group, topic),
+    admin.offsetsAt(topic, Date.now() - MINUTE),
+  ])
+  const until = progress.map((each) => ({ ...each, high: minuteAgo.get(each.partition) ?? each.high }))
+  const old = lagOf(until)
+  return { topic, group, members: members.map(({ client }) => client), lag: lagOf(progress), old }
 }
 
 /** Records that a group has not committed yet. */
 export function lagOf(progress: readonly { low: bigint; high: bigint; committed: bigint | null }[]): number {
-  const left = ({ low, high, committed }: (typeof progress)[number]): bigint =>
-    high - (committed === null || committed < low ? low : committed)
+  const left = ({ low, high, committed }: (typeof progress)[number]): bigint => {
+    const from = committed === null || committed < low ? low : committed
+    return high > from ? high - from : 0n
+  }
   return Number(progress.reduce((sum, each) => sum + left(each), 0n))
 }

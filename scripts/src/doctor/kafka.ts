@@ -28,12 +28,14 @@ export function judgeKafka(facts: KafkaFacts, prefix: string, ledgerDays: number
     const before = findings.all.length
     judgeSize(findings, topic, smallest, lane ? LANE_BYTES : smallest)
     judgeCopies(findings, topic, facts.brokers)
-    judgeKeeping(findings, topic, lane, ledgerDays)
+    judgeKeeping(findings, topic, { lane, queries: topic.name === names.queries }, ledgerDays)
     if (findings.all.length === before) findings.ok(topic.name, describeTopic(topic))
   }
   for (const lane of facts.lanes) {
     judgeLane(findings, lane, facts.topics.find(({ name }) => name === lane.topic)?.partitions ?? 0)
   }
+  if (facts.queries) judgeQueries(findings, facts.queries)
+  if (facts.objects) judgeObjects(findings, facts.objects)
   if (facts.topics.some(({ name, future }) => future && (name === names.batches || name === names.bulk))) {
     const remedy = "Time limits of batches run on the brokers' clock: let it and this machine's follow NTP."
     findings.warning('clock', "records came in this machine's future: the brokers' clock is ahead", remedy)
@@ -93,7 +95,12 @@ function judgeCopies(findings: Findings, topic: TopicFacts, brokers: number): vo
   }
 }
 
-function judgeKeeping(findings: Findings, topic: TopicFacts, lane: boolean, ledgerDays: number | undefined): void {
+function judgeKeeping(
+  findings: Findings,
+  topic: TopicFacts,
+  { lane, queries }: { lane: boolean; queries: boolean },
+  ledgerDays: number | undefined,
+): void {
   const { name, config } = topic
   const kept = Number(config['retention.ms'] ?? -1)
   const cleanup = config['cleanup.policy'] ?? 'delete'
@@ -101,15 +108,17 @@ function judgeKeeping(findings: Findings, topic: TopicFacts, lane: boolean, ledg
     const remedy = configure(name, 'cleanup.policy', 'delete')
     findings.fault(
       name,
-      `its cleanup.policy is ${printable(cleanup)}: it refuses records without a key, which ours are`,
+      `its cleanup.policy is ${printable(cleanup)}: it refuses records without a key, and drops others`,
       remedy,
     )
   }
-  if (kept >= 0 && kept < WEEK) {
-    const remedy = configure(name, 'retention.ms', WEEK)
+  // Nobody waits for an answer for days.
+  const wanted = queries ? DAY : WEEK
+  if (kept >= 0 && kept < wanted) {
+    const remedy = configure(name, 'retention.ms', wanted)
     const what = lane ? 'batches that wait longer than that are lost' : 'who is away longer than that misses them'
     const level = lane ? 'fault' : 'warning'
-    findings[level](name, `records are kept for ${days(kept)}, not for 7 days: ${what}`, remedy)
+    findings[level](name, `records are kept for ${days(kept)}, not for ${plural(wanted / DAY, 'day')}: ${what}`, remedy)
   }
   if (lane && Number(config['retention.bytes'] ?? -1) >= 0) {
     const bytes = Number(config['retention.bytes'])
@@ -130,6 +139,25 @@ function judgeKeeping(findings: Findings, topic: TopicFacts, lane: boolean, ledg
     if (lane) findings.fault(name, what, remedy)
     else if (name.endsWith('dead-letters')) findings.warning(name, `${what} by sending a dead letter again`, remedy)
   }
+}
+
+/** A query is answered at once, or something is wrong. */
+function judgeQueries(findings: Findings, { group, members, lag, old }: LaneFacts): void {
+  const found = `${plural(members.length, 'member')}, ${plural(lag, 'query', 'queries')} behind`
+  if (old > 0) {
+    const remedy =
+      members.length === 0
+        ? 'No API answers them: does one run, with QUERIES=true, and does it reach Kafka (its log says so)?'
+        : 'Look into the log of the API: it waits for PostgreSQL, Kafka, or the store of claims.'
+    findings.fault(group, `${found}, ${count(old)} for more than a minute`, remedy)
+  } else findings.ok(group, found)
+}
+
+/** Where no bucket is allowed nobody reads, and nothing need come. */
+function judgeObjects(findings: Findings, { group, members, lag }: LaneFacts): void {
+  const remedy = 'No worker reads them: set OBJECT_BUCKETS of the workers, and start them.'
+  const found = `${plural(members.length, 'member')}, ${plural(lag, 'event')} behind`
+  findings.judge(group, found, ['fault', members.length === 0 && lag > 0, remedy])
 }
 
 const days = (milliseconds: number): string =>

@@ -37,6 +37,18 @@ export interface LedgerFacts {
   suspects: number
   /** Least seconds from the broker's time of a record to its being stored, of the last chunks; negative: clocks differ. */
   shortestTrip: number | null
+  objects: ObjectFacts
+}
+
+/** Objects of a store that are to become batches and have not been read to their end. */
+export interface ObjectFacts {
+  /** With a note that says why, for ten minutes or more. */
+  stuck: number
+  /** The first of them. */
+  stuckName: string | null
+  stuckNote: string | null
+  /** Seconds since the store refuses our credentials, the longest; null: it does not. */
+  refused: number | null
 }
 
 const SERVER = `
@@ -64,6 +76,10 @@ const NEEDED: Record<string, string> = {
   leases: 'select, insert, update, delete',
   record_attempts: 'select, insert, update, delete',
   uploads: 'select, insert, update, delete',
+  object_loads: 'select, insert, update, delete',
+  query_answers: 'select, insert, delete',
+  claims: 'select, insert, update, delete',
+  claim_parts: 'select, insert, delete',
   ports: 'select',
   regions: 'select',
 }
@@ -83,7 +99,16 @@ select (select count(*)::int from hidden_batches) as hidden,
   (select count(*)::int from record_attempts where last_at < clock_timestamp() - interval '1 minute') as suspects,
   (select min(extract(epoch from c.stored_at - c.record_time))::float8 from (
      select no from batches where state = 'succeeded' order by no desc limit 50
-   ) b join batch_chunks c on c.batch_no = b.no) as "shortestTrip"
+   ) b join batch_chunks c on c.batch_no = b.no) as "shortestTrip",
+  (select jsonb_build_object(
+     'stuck', count(*) filter (where stuck),
+     'stuckName', (array_agg('s3://' || bucket || '/' || object_key order by no) filter (where stuck))[1],
+     'stuckNote', (array_agg(note order by no) filter (where stuck))[1],
+     'refused', extract(epoch from clock_timestamp() - min(refused_since))
+   ) from (
+     select *, note is not null and created_at < clock_timestamp() - interval '10 minutes' as stuck
+     from object_loads where state in ('waiting', 'loading')
+   ) o) as objects
 from (select) one left join lateral (
   select id, created_at from batches where state = 'open' order by no limit 1
 ) oldest on true`
@@ -115,8 +140,9 @@ export async function askPostgres(databaseUrl: string): Promise<PostgresFacts> {
 async function askLedger(client: pg.Client): Promise<LedgerFacts> {
   const forbidden = (await client.query<{ what: string }>(FORBIDDEN, [NEEDED])).rows.map(({ what }) => what)
   const nothing = { hidden: 0, open: 0, oldestOpen: null, oldestOpenId: null, unsent: 0, oldestUnsent: null }
+  const objects = { stuck: 0, stuckName: null, stuckNote: null, refused: null }
   if (forbidden.some((what) => what.startsWith('select')))
-    return { forbidden, ...nothing, suspects: 0, shortestTrip: null }
+    return { forbidden, ...nothing, suspects: 0, shortestTrip: null, objects }
   const { rows } = await client.query<Omit<LedgerFacts, 'forbidden'>>(LEDGER)
   return { forbidden, ...rows[0]! }
 }

@@ -1,7 +1,7 @@
 import { count, duration } from '../progress.ts'
 import { plural, printable } from '../text.ts'
 import { Findings, type Finding } from './finding.ts'
-import { type LedgerFacts, type PostgresFacts } from './postgres-facts.ts'
+import { type LedgerFacts, type ObjectFacts, type PostgresFacts } from './postgres-facts.ts'
 
 export const POSTGRES = 'PostgreSQL'
 const OLDEST = 130_005
@@ -122,6 +122,7 @@ function judgeLedger(findings: Findings, { role, superuser }: PostgresFacts, led
     oldestUnsent !== null && oldestUnsent > 60,
     'No worker sends them: are workers running, and is the topic of replies there (rates topics)?',
   ])
+  judgeObjects(findings, ledger.objects)
   if (ledger.suspects > 0) {
     findings.warning(
       'workers that died',
@@ -136,4 +137,18 @@ function judgeLedger(findings: Findings, { role, superuser }: PostgresFacts, led
       "Time limits of batches run on Kafka's clock: let both follow NTP.",
     )
   }
+}
+
+function judgeObjects(findings: Findings, { stuck, stuckName, stuckNote, refused }: ObjectFacts): void {
+  if (refused !== null) {
+    findings.fault(
+      'object store',
+      `it refuses the workers' credentials since ${duration(refused)}`,
+      'Mend S3_ACCESS_KEY_ID_FILE and S3_SECRET_ACCESS_KEY_FILE of the workers, or what the store allows them:\nthey try again by themselves until OBJECT_REFUSED_SECONDS are over.',
+    )
+  } else if (stuck > 0) {
+    const first = `the first ${printable(stuckName ?? '', 128)}: ${printable(stuckNote ?? '', 200)}`
+    const remedy = 'Does the object store answer the workers (S3_ENDPOINT)? Their logs say more.'
+    findings.warning('object store', `${plural(stuck, 'object')} waiting for 10 min or more, ${first}`, remedy)
+  } else findings.ok('object store', 'no object is kept waiting')
 }

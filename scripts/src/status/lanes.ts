@@ -13,6 +13,10 @@ export interface LaneStatus {
 
 export interface KafkaStatus {
   lanes: LaneStatus[]
+  /** Null: the topic is not there. Its readers are the API's processes. */
+  queries: LaneStatus | null
+  /** Its readers are the workers that take objects. */
+  objects: LaneStatus | null
   deadLetters: number
 }
 
@@ -26,12 +30,15 @@ export async function askKafkaStatus(list: string, prefix: string): Promise<Kafk
     const there = new Set(await admin.topics())
     const missing = [topics.batches, topics.bulk, topics.deadLetters].filter((topic) => !there.has(topic))
     if (missing.length > 0) throw new Error(`topics are missing: ${missing.join(', ')}; "rates topics" creates them`)
-    const [fast, bulk, letters] = await Promise.all([
+    const [fast, bulk, queries, objects, letters] = await Promise.all([
       askLane(admin, topics.batches, groups.batches),
       askLane(admin, topics.bulk, groups.bulk),
+      there.has(topics.queries) ? askLane(admin, topics.queries, groups.queries) : null,
+      there.has(topics.objects) ? askLane(admin, topics.objects, groups.objects) : null,
       admin.ends(topics.deadLetters),
     ])
-    return { lanes: [fast, bulk], deadLetters: Number(letters.reduce((sum, { low, high }) => sum + high - low, 0n)) }
+    const deadLetters = Number(letters.reduce((sum, { low, high }) => sum + high - low, 0n))
+    return { lanes: [fast, bulk], queries, objects, deadLetters }
   })
 }
 

@@ -10,6 +10,13 @@ export interface LedgerStatus {
   /** Readers go through them at each read. */
   hidden: number
   repliesUnsent: number
+  /** Of an object store, on their way to becoming batches. */
+  objects: {
+    waiting: number
+    loading: number
+    /** `note` says why it waits. */
+    oldest: { name: string; seconds: number; note: string | null } | null
+  }
 }
 
 const LEDGER = `
@@ -20,7 +27,13 @@ select current_setting('server_version') as version,
    ) newest order by finished_at desc limit 1) as "lastPublished",
   (select count(*)::int from batches where state = 'failed' and finished_at > clock_timestamp() - interval '1 day') as "failedInDay",
   (select count(*)::int from hidden_batches) as hidden,
-  (select count(*)::int from outbox where sent_at is null) as "repliesUnsent"`
+  (select count(*)::int from outbox where sent_at is null) as "repliesUnsent",
+  (select jsonb_build_object(
+     'waiting', count(*) filter (where state = 'waiting'), 'loading', count(*) filter (where state = 'loading'),
+     'oldest', (array_agg(jsonb_build_object(
+       'name', 's3://' || bucket || '/' || object_key, 'note', note,
+       'seconds', extract(epoch from clock_timestamp() - created_at)) order by no))[1]
+   ) from object_loads where state in ('waiting', 'loading')) as objects`
 
 /** Counts by index, cheap enough to be asked every second. @throws what PostgreSQL or the socket says */
 export async function askLedgerStatus(databaseUrl: string): Promise<LedgerStatus> {

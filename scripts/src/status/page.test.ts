@@ -30,6 +30,13 @@ const status: PlatformStatus = {
         ],
       },
     ],
+    queries: {
+      topic: 'rates.queries',
+      partitions: 6,
+      lag: 0,
+      workers: [{ name: 'rates-api', host: 'h', partitions: [0, 1, 2, 3, 4, 5] }],
+    },
+    objects: { topic: 'rates.objects', partitions: 3, lag: 2, workers: [] },
     deadLetters: 3,
   },
   ledger: {
@@ -39,6 +46,7 @@ const status: PlatformStatus = {
     failedInDay: 2,
     hidden: 1,
     repliesUnsent: 0,
+    objects: { waiting: 0, loading: 0, oldest: null },
   },
   open: [],
 }
@@ -53,8 +61,10 @@ describe('describeStatus', () => {
       '  ingest-1  ready      dev  http://127.0.0.1:8082',
       '  ingest-2  not ready  dev  postgres: away',
       '',
-      'lanes',
+      'topics',
       '  rates.batches  1 234 behind  2 workers on 12 partitions  ingest-1: 0-2, 7; ingest-2: none',
+      '  rates.queries      0 behind  1 API on 6 partitions       rates-api: 0-5',
+      '  rates.objects      2 behind  0 workers on 3 partitions',
       '',
       'batches',
       '  0 open, 2 failed in the last 24 h, last published acme-1, 1 000 000 rows, 1 min 0 s ago',
@@ -63,6 +73,19 @@ describe('describeStatus', () => {
       '  1 hidden, 0 replies unsent, 3 dead letters, 17 packs in crowded months',
     ])
     expect(isComplete(status)).toBe(true)
+  })
+
+  it('tells of objects that are on their way, and why the oldest waits', () => {
+    const oldest = { name: 's3://prices/a.csv', seconds: 192.4, note: 'the store refuses our credentials' }
+    const ledger = { ...status.ledger, objects: { waiting: 1_000, loading: 2, oldest } } as PlatformStatus['ledger']
+    expect(describeStatus({ ...status, ledger })).toContain(
+      '  objects: 2 loading, 1 000 waiting, the oldest s3://prices/a.csv for 3 min 12 s: the store refuses our credentials',
+    )
+  })
+
+  it('does without topics that are not there', () => {
+    const kafka = { ...status.kafka, queries: null, objects: null } as PlatformStatus['kafka']
+    expect(describeStatus({ ...status, kafka }).join('\n')).not.toMatch(/rates\.(queries|objects)/)
   })
 
   it('names the Prometheus beside it, and who does not answer it', () => {
@@ -78,7 +101,7 @@ describe('describeStatus', () => {
   it('shows the rest where a part is away', () => {
     const fault = { fault: 'connect ECONNREFUSED' }
     const page = describeStatus({ ...status, kafka: fault, ledger: fault, open: fault }).join('\n')
-    expect(page).toContain('lanes\n  unknown: connect ECONNREFUSED')
+    expect(page).toContain('topics\n  unknown: connect ECONNREFUSED')
     expect(page).toContain('batches\n  unknown: connect ECONNREFUSED\n  the open ones are unknown: ')
     expect(page).toContain('backlogs\n  17 packs in crowded months')
     for (const part of ['kafka', 'ledger'] as const) expect(isComplete({ ...status, [part]: fault })).toBe(false)

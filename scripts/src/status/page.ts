@@ -3,6 +3,7 @@ import { count, duration } from '../progress.ts'
 import { verdictUrl } from '../prometheus.ts'
 import { indent, plural, printable, table, utc } from '../text.ts'
 import { type LaneStatus } from './lanes.ts'
+import { type LedgerStatus } from './ledger.ts'
 import { type PlatformStatus } from './look.ts'
 
 const columns = (...right: boolean[]) => right.map((each) => ({ title: '', right: each }))
@@ -16,7 +17,7 @@ export function describeStatus(status: PlatformStatus): string[] {
     '',
     ...services(status),
     '',
-    ...lanes(status),
+    ...topics(status),
     '',
     ...batches(status),
     '',
@@ -40,15 +41,21 @@ function services({ api, services, prometheus }: PlatformStatus): string[] {
   return ['services', ...indent(table(columns(false, false, false, false), rows))]
 }
 
-function lanes({ kafka }: PlatformStatus): string[] {
-  if ('fault' in kafka) return ['lanes', `  unknown: ${kafka.fault}`]
-  const rows = kafka.lanes.map((lane) => [
+function topics({ kafka }: PlatformStatus): string[] {
+  if ('fault' in kafka) return ['topics', `  unknown: ${kafka.fault}`]
+  const { lanes, queries, objects } = kafka
+  const read = [
+    ...lanes.map((lane) => ({ lane, reader: 'worker' })),
+    ...(queries === null ? [] : [{ lane: queries, reader: 'API' }]),
+    ...(objects === null ? [] : [{ lane: objects, reader: 'worker' }]),
+  ]
+  const rows = read.map(({ lane, reader }) => [
     lane.topic,
     `${count(lane.lag)} behind`,
-    `${plural(lane.workers.length, 'worker')} on ${plural(lane.partitions, 'partition')}`,
+    `${plural(lane.workers.length, reader)} on ${plural(lane.partitions, 'partition')}`,
     workersOf(lane),
   ])
-  return ['lanes', ...indent(table(columns(false, true, false, false), rows))]
+  return ['topics', ...indent(table(columns(false, true, false, false), rows))]
 }
 
 const workersOf = ({ workers }: LaneStatus): string =>
@@ -75,11 +82,21 @@ function batches({ api, ledger, open, at }: PlatformStatus): string[] {
         ? 'none is published'
         : `last published ${printable(last.id, 128)}, ${plural(last.rows, 'row')}, ${ago(last.at, at)} ago`
     lines.push(`${ledger.open} open, ${count(failedInDay)} failed in the last 24 h, ${published}`)
+    lines.push(...objectsOf(ledger.objects))
   }
   if (Array.isArray(open)) {
     if (open.length > 0) lines.push(...listBatches(open).map((line, i) => line + expected(open[i - 1]?.etaAt, at)))
   } else if ('url' in api) lines.push(`the open ones are unknown: ${open.fault}`)
   return ['batches', ...indent(lines)]
+}
+
+/** Objects that become batches; nothing where there are none. */
+function objectsOf({ waiting, loading, oldest }: LedgerStatus['objects']): string[] {
+  if (oldest === null) return []
+  const { name, seconds, note } = oldest
+  const why = note === null ? '' : `: ${printable(note, 200)}`
+  const told = `the oldest ${printable(name, 128)} for ${duration(seconds)}${why}`
+  return [`objects: ${count(loading)} loading, ${count(waiting)} waiting, ${told}`]
 }
 
 const ago = (time: string, now: string): string => duration(Math.max(0, (Date.parse(now) - Date.parse(time)) / 1000))

@@ -17,9 +17,9 @@ export interface EndedBatch {
   traceparent: string | null
 }
 
-/** Where it ended: in the hands of a stage with a record, or of the sweeper. */
+/** Where it ended: in the hands of a stage with a record, of the sweeper, or of a loader of objects. */
 export interface EndedBy {
-  stage: 'copy' | 'publish' | 'sweep'
+  stage: 'copy' | 'publish' | 'sweep' | 'load'
   attempt?: number | undefined
   record?: { topic: string; partition: number; offset: bigint; timestamp: number }
 }

@@ -1,4 +1,4 @@
-import { commonSettings, databaseSettings, kafkaSettings, setting } from '@rates/service/config'
+import { commonSettings, databaseSettings, kafkaSettings, objectStoreSettings, setting } from '@rates/service/config'
 import os from 'node:os'
 import { z } from 'zod'
 import { readKeys, SECRET_RULE } from './webhook-signature.ts'
@@ -7,6 +7,7 @@ export const settings = z.object({
   ...commonSettings,
   ...databaseSettings,
   ...kafkaSettings,
+  ...objectStoreSettings,
   MANAGEMENT_PORT: setting.number(0, 65_535, 8082),
   /** Names this worker in the ledger and in logs; unique among those that run. */
   WORKER_NAME: z.string().min(1).max(100).default(os.hostname()),

@@ -50,14 +50,33 @@ export function refusal(
   code: string,
   message: string,
 ): Reply {
-  const at = new Date(record.timestamp).toISOString()
-  return {
-    replyId: `${batchId}/${state}/${record.topic}-${record.partition}-${record.offset}`,
-    batchId,
+  const about = {
+    place: `${record.topic}-${record.partition}-${record.offset}`,
+    at: new Date(record.timestamp),
     correlationId: record.headers.get('correlation-id') ?? null,
-    state,
     dryRun: record.headers.get('dry-run') === 'true',
     source: record.headers.get('source') ?? null,
+  }
+  return refusalOf(about, batchId, state, code, message)
+}
+
+/** The same, by what is known of the record. */
+export function refusalOf(
+  about: { place: string; at: Date } & Pick<Reply, 'correlationId' | 'dryRun' | 'source'>,
+  batchId: string,
+  state: 'id_conflict' | 'unreadable',
+  code: string,
+  message: string,
+): Reply {
+  const { place, correlationId, dryRun, source } = about
+  const at = about.at.toISOString()
+  return {
+    replyId: `${batchId}/${state}/${place}`,
+    batchId,
+    correlationId,
+    state,
+    dryRun,
+    source,
     rows: { accepted: 0, rejected: 0 },
     chunks: null,
     digest: null,

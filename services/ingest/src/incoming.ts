@@ -1,12 +1,14 @@
 import { parseCsv } from '@rates/core/csv'
 import { MAX_CHUNK_ROWS, MAX_CHUNK_WIRE_BYTES } from '@rates/core/limits'
 import { parseNdjson, parsePrices } from '@rates/core/ndjson'
+import { BadObjectClaim, readObjectClaim, type ObjectClaim } from '@rates/core/object-claim'
 import { type PortTable } from '@rates/core/port-table'
 import { TooManyRows, type RowBuffer } from '@rates/core/row-buffer'
 import { idByPlace, readEnvelope, type BatchHeaders, type ContentType } from '@rates/core/wire'
 import { BadEncoding, decompress, sha256 } from '@rates/service/compression'
 import { type IncomingRecord } from '@rates/service/kafka'
 import { UNREADABLE } from '@rates/service/record-batch-guard'
+import { type RequestHeaders } from './object-metadata.ts'
 
 /** A record that is a part of a batch, or a whole one, with its body ready to be parsed. */
 export interface IncomingChunk {
@@ -28,6 +30,13 @@ export interface IncomingChunk {
 /** A control record: ends a batch that is open, or asks for one that succeeded to be hidden. */
 export type Control = { kind: 'cancel'; batch: BatchHeaders } | { kind: 'revert'; batch: BatchHeaders }
 
+/** A file of an object store that is to become a batch. */
+export interface IncomingObject {
+  kind: 'object'
+  headers: RequestHeaders
+  claim: ObjectClaim
+}
+
 /** A whole batch that is addressed to us and cannot be read: it fails, as any other. Kept as a chunk without rows. */
 export interface UnreadableBatch {
   kind: 'unreadable'
@@ -48,6 +57,7 @@ export const DEAD_LETTER_REASONS = [
   'too_many_rows',
   'rows_mismatch',
   'not_a_batch',
+  'not_an_event', // of an object store
   'id_conflict', // told by the ledger, not by the record itself
 ] as const
 
@@ -65,7 +75,7 @@ export interface DeadLetter {
  */
 export async function readRecord(
   record: IncomingRecord,
-): Promise<IncomingChunk | Control | UnreadableBatch | DeadLetter> {
+): Promise<IncomingChunk | Control | IncomingObject | UnreadableBatch | DeadLetter> {
   const unreadable = record.headers.get(UNREADABLE)
   if (unreadable !== undefined) {
     const detail = `the record batch: ${unreadable}`
@@ -83,6 +93,7 @@ export async function readRecord(
       replyTo,
     }
   }
+  if (envelope.kind === 'object') return readObject(record, envelope.batch)
   const { batchId, replyTo } = envelope.batch
   const dead = (reason: DeadLetter['reason'], detail: string): DeadLetter => ({
     kind: 'dead-letter',
@@ -92,7 +103,6 @@ export async function readRecord(
     replyTo,
   })
   const { value } = record
-  if (envelope.kind === 'object') return dead('not_a_batch', 'objects are not loaded here')
   if (value === null || value.length === 0) return dead('empty', 'the record has no value')
   if (value.length > MAX_CHUNK_WIRE_BYTES) {
     return dead('too_large', `${value.length} bytes; a record may have ${MAX_CHUNK_WIRE_BYTES}`)
@@ -125,6 +135,19 @@ export async function readRecord(
       : dead('not_a_batch', read)
   }
   return { ...common, batch, chunk: 0, total: 1, parse: read }
+}
+
+/** Its content type says that it is for us: a claim that cannot be read fails its batch. */
+function readObject(record: IncomingRecord, headers: RequestHeaders): IncomingObject | UnreadableBatch {
+  try {
+    return { kind: 'object', headers, claim: readObjectClaim(record.value) }
+  } catch (error) {
+    if (!(error instanceof BadObjectClaim)) throw error
+    const batch = { ...headers, batchId: headers.batchId ?? idByPlace(record) }
+    const value = record.value ?? new Uint8Array()
+    const message = `its claim: ${error.message}`
+    return { kind: 'unreadable', batch, chunk: 0, total: 1, sha256: sha256(value), bytes: value.length, message }
+  }
 }
 
 function parserOf(

@@ -19,10 +19,18 @@ import { type Catalog } from './catalog.ts'
 import { ChunkReader } from './chunk-reader.ts'
 import { relate } from './conflict.ts'
 import { refusal, sendDeadLetter } from './dead-letters.ts'
-import { readRecord, type DeadLetter, type IncomingChunk, type UnreadableBatch } from './incoming.ts'
+import {
+  readRecord,
+  type DeadLetter,
+  type IncomingChunk,
+  type IncomingObject,
+  type UnreadableBatch,
+} from './incoming.ts'
 import { type LoopClock } from './loop-clock.ts'
 import { type IngestMetrics } from './metrics.ts'
+import { claimed, failObject, takeObject } from './object-intake.ts'
 import { isComplete, publish } from './publish.ts'
+import { replyAgain } from './reply-again.ts'
 import { untilDone, type Retry } from './retry.ts'
 import { refuseRevert, revertByRecord } from './revert-record.ts'
 import { noteTotal, storeChunks } from './store-chunk.ts'
@@ -41,6 +49,8 @@ export interface IngestDeps {
   worker: string
   deadLetters: string
   replies: ReplySettings
+  /** Whose objects may become batches. */
+  buckets: readonly string[]
   /** Days in which a batch that succeeded may be reverted. */
   revertWindowDays: number
 }
@@ -86,6 +96,7 @@ export class RecordIngester {
       else if (read.kind === 'dead-letter') await retry('dead-letter', () => this.refuse(record, read))
       else if (read.kind === 'cancel') await retry('cancel', () => this.cancel(record, read.batch))
       else if (read.kind === 'revert') await retry('revert', () => this.revert(record, read.batch))
+      else if (read.kind === 'object') await retry('object', () => this.takeClaim(record, read))
       else if (read.kind === 'unreadable') await retry('unreadable', () => this.failUnreadable(record, read, attempt))
       else await this.ingestChunk(record, read, attempt, retry)
     } catch (error) {
@@ -142,7 +153,7 @@ export class RecordIngester {
     }
     metrics.chunks.inc({ relation: relation.kind })
     if (relation.kind === 'repeat' && batch.state !== 'open' && incoming.total !== undefined) {
-      return retry('repeat', () => this.replyAgain(batch))
+      return retry('repeat', () => replyAgain(pool, batch))
     }
     if (batch.state !== 'open') return
     if (!allowed) return retry('reply-to', () => this.failReplyTo(batch, record))
@@ -197,6 +208,15 @@ export class RecordIngester {
     log.info({ batch_id: request.batchId, state, reason: error?.code, ...placeOf(record) }, 'revert answered')
   }
 
+  private async takeClaim(record: IncomingRecord, read: IncomingObject): Promise<void> {
+    const taken = await takeObject(this.deps.pool, claimed(record, read), this.deps)
+    if (taken.kind === 'failed') this.ended(taken.batch, endedEarly('failed', taken.error), 'publish', record)
+    if (taken.kind !== 'conflict') return
+    const { detail, batchId } = taken
+    const { replyTo } = read.headers
+    return this.refuse(record, { kind: 'dead-letter', reason: 'id_conflict', detail, batchId, replyTo })
+  }
+
   private async failUnreadable(record: IncomingRecord, read: UnreadableBatch, attempt: number): Promise<void> {
     const { pool, replies } = this.deps
     const { batch: headers, message } = read
@@ -209,7 +229,7 @@ export class RecordIngester {
     }
     const { batch } = await openBatch(pool, headers, record.topic, new Date(record.timestamp))
     const relation = await relate(pool, batch, read, record)
-    if (relation.kind === 'repeat' && batch.state !== 'open') return this.replyAgain(batch)
+    if (relation.kind === 'repeat' && batch.state !== 'open') return replyAgain(pool, batch)
     if (relation.kind === 'same' || relation.kind === 'late') return
     const { batchId, replyTo } = headers
     return this.refuse(record, { kind: 'dead-letter', reason: 'id_conflict', detail: message, batchId, replyTo })
@@ -220,16 +240,6 @@ export class RecordIngester {
     const error = { code: 'reply_to_not_allowed', message } as const
     const ended = await endEarly(this.deps.pool, batch.no, 'failed', error, this.deps.replies)
     if (ended) this.ended(batch, endedEarly('failed', error), 'publish', record)
-  }
-
-  /** The stored reply goes out again, the same bytes. */
-  private async replyAgain(batch: LedgerBatch): Promise<void> {
-    await this.deps.pool.query(
-      `update outbox set sent_at = null where batch_id = $1 and reply_id in
-         (select $1 || s from unnest(array['/succeeded', '/failed', '/cancelled']) s where not $2
-          union all select $1 || '/dry-run' || s from unnest(array['/succeeded', '/failed', '/cancelled']) s where $2)`,
-      [batch.id, batch.dryRun],
-    )
   }
 
   /** A record that changes nothing: it goes to the dead letters, and its sender is told if it named its batch. */
@@ -255,6 +265,11 @@ export class RecordIngester {
       const error = { code: 'internal_error', message } as const
       const ended = await endEarly(pool, batch.no, 'failed', error, replies)
       if (ended) this.ended(batch, endedEarly('failed', error), 'publish', record)
+    }
+    if (read.kind === 'object') {
+      const error = { code: 'internal_error', message } as const
+      const taken = await failObject(pool, claimed(record, read), error, this.deps)
+      if (taken.kind === 'failed') this.ended(taken.batch, endedEarly('failed', error), 'publish', record)
     }
     if (read.kind === 'revert') await refuseRevert(pool, record, read.batch, message, replies)
     await this.setAside(record, 'internal_error', message)

@@ -147,7 +147,8 @@ describe('a worker', () => {
     'told to stop, finishes the chunk in hand, commits its offset and takes no other; the rest goes elsewhere',
     () =>
       onLine(2, async (line) => {
-        const workers = [startWorkerProcess(line, oneByOne), startWorkerProcess(line, oneByOne)] as const
+        const patient = { ...oneByOne, DRAIN_SECONDS: '60' }
+        const workers = [startWorkerProcess(line, patient), startWorkerProcess(line, patient)] as const
         const [leaving, other] = await Promise.all(workers)
         await Promise.all([leaving.said('partitions assigned'), other.said('partitions assigned')])
         const packs = await holdPacks(line)
@@ -159,7 +160,7 @@ describe('a worker', () => {
         const asked = performance.now()
         await packs.release()
         expect(await leaving.exited).toEqual({ code: 0, signal: null })
-        expect(performance.now() - asked).toBeLessThan(10_000)
+        expect(performance.now() - asked).toBeLessThan(30_000) // the drain's own limit is not what ended it
         const { rows } = await line.pool.query<{ partition: number; offset: bigint }>(
           'select partition, record_offset as offset from batch_chunks where worker = $1',
           [leaving.name],
@@ -212,7 +213,7 @@ describe('a worker', () => {
           )
           return rows[0]!.n === 1
         },
-        { within: 30_000, what: 'the other worker meeting the zombie' },
+        { within: 60_000, what: 'the other worker meeting the zombie' },
       )
       zombie.signal('SIGCONT')
       await expectWhole(line, batch)

@@ -1,11 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { endEarly } from '@rates/service/ledger/end-early'
+import { withTransaction } from '@rates/service/postgres'
 import { chunkRecords, csv, testBatch } from '@rates/testing/batches'
 import { eventually } from '@rates/testing/eventually'
 import { startFaultProxy, type FaultProxy } from '@rates/testing/fault-proxy'
 import { expectInvariants } from '@rates/testing/invariants'
-import { backlog, factsOf, succeeded } from '@rates/testing/facts'
+import { factsOf, succeeded } from '@rates/testing/facts'
 import { startLine, type Line } from '@rates/testing/line'
+import { waitingFor } from '@rates/testing/lock-waits'
 import { holdPacks } from '@rates/testing/workers'
 import { startTestWorker } from './test-worker.ts'
 
@@ -110,15 +112,15 @@ describe('a time limit during an outage', () => {
   it('fails no batch whose chunks lie in the topic unread', async () => {
     const [late, blocking] = [testBatch(40), testBatch(10)]
     const [first, second] = await chunkRecords(line.topics.batches, { batchId: late.id }, late.lines, { chunks: 2 })
-    await line.send([first!])
-    await eventually(async () => (await stateOf(late.id)) === 'open')
-    await eventually(async () => (await backlog(line)) === 0n)
-    const packs = await holdPacks(line)
-    await line.send([small(blocking), second!])
-    await packs.waiting(1)
-    await line.pool.query('select pg_sleep(3)') // the limit, and two rounds of the sweeper
-    expect(await stateOf(late.id)).toBe('open')
-    await packs.release()
+    await withTransaction(line.pool, async (client) => {
+      // The worker waits to learn whether there is such a batch already, with the second chunk behind it in the topic.
+      await client.query(`insert into batches (id, state) values ($1, 'open')`, [blocking.id])
+      await line.send([first!, small(blocking), second!])
+      await waitingFor(line.pool, 'insert into batches')
+      await client.query('select pg_sleep(3)') // the limit, and two rounds of the sweeper
+      expect(await stateOf(late.id)).toBe('open')
+      await client.query('delete from batches where id = $1', [blocking.id])
+    })
     await line.reply(late.id)
     expect(await factsOf(line, late)).toEqual(succeeded(late))
   })

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import { createLogger } from '@rates/service/log'
 import { createPool } from '@rates/service/postgres'
 import { importTestPorts } from '@rates/testing/batches'
+import { waitingFor } from '@rates/testing/lock-waits'
 import { insertBatch, insertPackRows, packRow, readPackRows } from '@rates/testing/packs'
 import { createTestDatabase, type TestDatabase } from '@rates/testing/postgres'
 import type pg from 'pg'
@@ -136,7 +137,7 @@ describe('retention of prices', () => {
     await holder.query('begin')
     await holder.query('select from batches where no = $1 for update', [first])
     const trimming = trimStep(pool, [place])
-    await holder.query('select pg_sleep(0.1)')
+    await waitingFor(pool, 'with held as .* update batches b set trimmed_at')
     await holder.query('delete from price_packs')
     const rest = packRow([{ batchNo: second, day: 4, price: 100 }], 1, 2, '2001-02-01')
     const late = Number((await holder.query(`insert into batches (id, state, finished_at) values ('late', 'succeeded', now()) returning no`)).rows[0].no) // prettier-ignore

@@ -1,11 +1,7 @@
-import { Stopped } from '@rates/service/kafka-consumer'
 import { type Logger } from '@rates/service/log'
-import { CommitUnknown, isTransient } from '@rates/service/postgres'
+import { CommitUnknown } from '@rates/service/postgres'
+import { waitOut } from '@rates/service/wait-out'
 import { type Waiting } from '@rates/service/watched-pool'
-import { setTimeout as sleep } from 'node:timers/promises'
-
-const FIRST_MILLISECONDS = 100
-const LONGEST_MILLISECONDS = 5_000
 
 /** Does a step until it succeeds, as untilDone does. */
 export type Retry = <T>(what: string, work: () => Promise<T>) => Promise<T>
@@ -16,7 +12,7 @@ export type Retry = <T>(what: string, work: () => Promise<T>) => Promise<T>
  * @param waiting told of the pauses, by what is away
  * @throws Stopped when the signal aborts a wait
  */
-export async function untilDone<T>(
+export function untilDone<T>(
   what: string,
   signal: AbortSignal,
   log: Logger,
@@ -24,23 +20,14 @@ export async function untilDone<T>(
   waiting: Waiting,
   work: () => Promise<T>,
 ): Promise<T> {
-  for (let attempt = 0; ; attempt++) {
-    try {
-      return await work()
-    } catch (error) {
-      const unknown = error instanceof CommitUnknown
-      if (!unknown && !isTransient(error)) throw error
-      onRetry(unknown ? 'commit_unknown' : ((error as { code?: string }).code ?? 'connection'))
-      // Half fixed, half random: workers that lost the same server do not come back in step.
-      const longest = Math.min(FIRST_MILLISECONDS * 2 ** attempt, LONGEST_MILLISECONDS)
-      const pause = longest / 2 + Math.random() * (longest / 2)
-      log.warn({ err: error, attempt: attempt + 1, pause: Math.round(pause) }, `${what}: trying again`)
-      await waiting(isOfKafka(error) ? 'broker' : 'db', sleep(pause, undefined, { signal })).catch(() => {
-        throw new Stopped()
-      })
-    }
-    if (signal.aborted) throw new Stopped()
-  }
+  return waitOut(what, work, {
+    signal,
+    log,
+    pausing(error, pause) {
+      onRetry(error instanceof CommitUnknown ? 'commit_unknown' : ((error as { code?: string }).code ?? 'connection'))
+      return waiting(isOfKafka(error) ? 'broker' : 'db', pause)
+    },
+  })
 }
 
 /** Of kafkajs, by the names of its errors; everything else that passes is PostgreSQL's. */

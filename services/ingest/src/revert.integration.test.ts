@@ -56,7 +56,7 @@ const revert = (id: string, { windowDays = 7 } = {}): Promise<Reverted> =>
 async function request(id: string, more: { dryRun?: boolean; correlationId?: string } = {}): Promise<SeenReply> {
   const before = (await line.replies(id)).length
   await requestRevert(line.producer, line.topics, { batchId: id, ...more })
-  return eventually(async () => (await line.replies(id))[before], { within: 20_000, what: `the answer for ${id}` })
+  return eventually(async () => (await line.replies(id))[before], { what: `the answer for ${id}` })
 }
 type Row = { state: string; replacedBy: string | null; hiddenAt: Date; hidden: boolean }
 const ledgerOf = async (id: string): Promise<Row> =>
@@ -175,7 +175,15 @@ describe('control: revert', () => {
 
   it('that ended its workers is refused, unless one of them had answered', async () => {
     const replies = { replies: line.topics.replies, allowed: [], webhooks: null }
-    const record = { topic: 'lane', partition: 0, offset: 7n, key: null, timestamp: Date.now(), headers: new Map(), value: null }
+    const record = {
+      topic: 'lane',
+      partition: 0,
+      offset: 7n,
+      key: null,
+      timestamp: Date.now(),
+      headers: new Map(),
+      value: null,
+    }
     const poisoned = await load(testBatch(5))
     const refused = await refuseRevert(line.pool, record, { batchId: poisoned.id }, 'it ended 3 workers', replies)
     expect(refused).toMatchObject({ state: 'revert_refused', error: { code: 'internal_error' } })
@@ -276,9 +284,7 @@ describe('reverting', () => {
         }
       })()
       await eventually(async () => seen.has('new'))
-      const began = performance.now()
-      await revert(next.id)
-      expect(performance.now() - began).toBeLessThan(1_000)
+      await revert(next.id) // the reader goes on all the while: who waits for it waits for ever
       await eventually(async () => seen.has('old'))
       done = true
       await poll
@@ -304,7 +310,7 @@ describe('reverting', () => {
       return rows[0]!.n
     }
     const all = [first, ...others].map(({ id }) => id)
-    await eventually(async () => (await merged(all)) === all.length, { within: 20_000, what: 'all being merged' })
+    await eventually(async () => (await merged(all)) === all.length, { what: 'all being merged' })
     const shown = (...batches: TestBatch[]) => visible(line, { ...first, lines: batches.flatMap(({ lines }) => lines) })
     expect(await shown(first, ...others)).toBe('all')
     await request(reverted.id)

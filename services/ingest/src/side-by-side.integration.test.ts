@@ -3,6 +3,7 @@ import { chunkRecords, testBatch } from '@rates/testing/batches'
 import { eventually } from '@rates/testing/eventually'
 import { factsOf, succeeded } from '@rates/testing/facts'
 import { startLine, type Line } from '@rates/testing/line'
+import { waitingFor } from '@rates/testing/lock-waits'
 import { holdPacks } from '@rates/testing/workers'
 import { startTestWorker } from './test-worker.ts'
 
@@ -24,14 +25,6 @@ async function stored(id: string): Promise<number> {
   return rows[0]!.n
 }
 
-async function waitsForAnother(): Promise<boolean> {
-  const { rows } = await line.pool.query(
-    `select from pg_stat_activity where datname = current_database() and wait_event = 'transactionid'
-       and query ~* 'insert into batch_chunks'`,
-  )
-  return rows.length === 1
-}
-
 it('what the second one tells of the batch is not lost', async () => {
   const batch = testBatch(200)
   const cut = (total: 'none' | 'last') =>
@@ -44,7 +37,7 @@ it('what the second one tells of the batch is not lost', async () => {
   await line.send([untold!])
   await packs.waiting(1)
   await line.send([told!])
-  await eventually(waitsForAnother, { within: 20_000, what: 'the second worker waiting for the first' })
+  await waitingFor(line.pool, 'insert into batch_chunks')
   await packs.release()
   await line.reply(batch.id)
   expect(await factsOf(line, batch)).toEqual(succeeded(batch))

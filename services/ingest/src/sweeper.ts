@@ -9,6 +9,7 @@ import { withTransaction } from '@rates/service/postgres'
 import type pg from 'pg'
 import { batchEnded, type EndedBatch } from './batch-ended.ts'
 import { type IngestMetrics } from './metrics.ts'
+import { bindLate } from './object-bind.ts'
 import { publish } from './publish.ts'
 
 export interface SweeperSettings {
@@ -37,6 +38,19 @@ select b.no from batches b left join batches r on b.state = 'replaced' and r.id 
 where b.purged_at is null and b.state in ('failed', 'cancelled', 'reverted', 'replaced')
   and (b.state <> 'replaced' or r.no is null or r.finished_at + make_interval(secs => $1) < clock_timestamp())
 order by b.no limit 100`
+
+/**
+ * Open batches, and when something last came of them. Of a file that is still loaded something will come yet, however
+ * long its store is away.
+ */
+const OLD = `
+select ${BATCH_COLUMNS}, topic,
+  greatest(created_at, (select max(record_time) from batch_chunks where batch_no = b.no),
+    (select sent_at from object_loads where batch_no = b.no and not repeats)) as last
+from batches b
+where state = 'open' and created_at < clock_timestamp() - make_interval(secs => $1)
+  and not exists (select from object_loads l where l.batch_no = b.no and not repeats and l.state in ('waiting', 'loading'))
+order by no limit 1000`
 
 /**
  * Most batches that fail have stored no pack: only chunks without a bad row do. They need no look into the table, whose
@@ -92,6 +106,7 @@ export class Sweeper {
   }
 
   private async failLate(): Promise<number> {
+    await bindLate(this.pool, this.settings)
     const { rows } = await this.pool.query<LedgerBatch & { deadline: Date }>(
       `select ${BATCH_COLUMNS} from batches
        where state = 'open' and on_deadline = 'fail' and deadline < clock_timestamp() limit 100`,
@@ -110,11 +125,9 @@ export class Sweeper {
    */
   private async failIncomplete(): Promise<number> {
     const { chunkTimeoutSeconds, groups } = this.settings
-    const { rows } = await this.pool.query<LedgerBatch & { topic: string | null; last: Date }>(
-      `select ${BATCH_COLUMNS}, b.topic, greatest(b.created_at, (select max(record_time) from batch_chunks where batch_no = b.no)) as last
-       from batches b where b.state = 'open' and b.created_at < clock_timestamp() - make_interval(secs => $1) order by b.no limit 1000`,
-      [chunkTimeoutSeconds],
-    )
+    const { rows } = await this.pool.query<LedgerBatch & { topic: string | null; last: Date }>(OLD, [
+      chunkTimeoutSeconds,
+    ])
     // A partition was read to its end at the moment it is asked, so that moment has to be past the limit.
     const overdue = rows.filter(({ last }) => Date.now() > last.getTime() + chunkTimeoutSeconds * 1000)
     if (overdue.length === 0) return 0

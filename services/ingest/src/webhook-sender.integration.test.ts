@@ -283,7 +283,7 @@ describe('webhooks', () => {
     await eventually(() => Promise.resolve(receiver.received.length === 1))
     const begun = performance.now()
     await sender.stop()
-    expect(performance.now() - begun).toBeLessThan(5_000)
+    expect(performance.now() - begun).toBeLessThan(9_000) // after 10 s it would have been given up by itself
     expect(await rows()).toMatchObject([{ attempts: 0, ended: false, error: null }])
     expect(await sender.runOnce()).toBe(0)
     sender = make(receiver.url)

@@ -19,6 +19,8 @@ import { RecordIngester } from './ingest-record.ts'
 import { mayJoin, TogetherIngester, type Fetched } from './ingest-together.ts'
 import { startMaintenance } from './maintenance.ts'
 import { ingestMetrics } from './metrics.ts'
+import { ObjectDoor } from './object-door.ts'
+import { startObjectLoader } from './object-worker.ts'
 import { Progress } from './progress.ts'
 import { OutboxRelay, whileLeader } from './relay.ts'
 import { stageClocks } from './stage-metrics.ts'
@@ -111,6 +113,7 @@ export async function startWorker(settings: Settings, log: Logger, lifecycle: Li
   const system = { pool, admin, groups: lanes, webhooks: hasWebhooks, prefix, worker, registry, log }
   startSystemMetrics(system, lifecycle)
   const consumers = await startConsumers()
+  await startObjectLoader({ settings, pool, kafka, topics, replies, registry, ingest: metrics, log }, lifecycle)
   started = true
   log.info({ managementPort: management.port, ports: catalog.ports.size }, 'worker started')
   return {
@@ -183,7 +186,7 @@ export async function startWorker(settings: Settings, log: Logger, lifecycle: Li
   }
 
   async function startConsumers(): Promise<Consumer[]> {
-    const worker = settings.WORKER_NAME
+    const { WORKER_NAME: worker, OBJECT_BUCKETS: buckets } = settings
     const ingester = new RecordIngester({
       pool: loopPool,
       producer: watchedProducer(producer, clocks.loop.waiting),
@@ -195,6 +198,7 @@ export async function startWorker(settings: Settings, log: Logger, lifecycle: Li
       worker,
       deadLetters: topics.deadLetters,
       replies,
+      buckets,
       revertWindowDays: settings.REVERT_WINDOW_DAYS,
     })
     const together = new TogetherIngester(ingester)
@@ -225,10 +229,28 @@ export async function startWorker(settings: Settings, log: Logger, lifecycle: Li
         watch,
       })
     }
-    // Both joins at once; if one fails the other is still unwound.
+    const startObjects = (): Promise<Consumer> => {
+      const door = new ObjectDoor({
+        pool,
+        producer,
+        metrics,
+        log,
+        deadLetters: topics.deadLetters,
+        intake: { replies, buckets },
+      })
+      return startConsumer(kafka, {
+        groupId: groups.objects,
+        topic: topics.objects,
+        sessionSeconds: settings.SESSION_SECONDS,
+        onRebalance: (kind) => metrics.rebalances.inc({ kind }),
+        handle: (record, context) => door.take(record, context),
+      })
+    }
+    // All joins at once; if one fails the others are still unwound.
     const joins = await Promise.allSettled([
       start('fast', topics.batches, groups.batches),
       start('bulk', topics.bulk, groups.bulk),
+      ...(buckets.length > 0 ? [startObjects()] : []),
     ])
     const joined = joins.flatMap((join) => (join.status === 'fulfilled' ? [join.value] : []))
     lifecycle.defer('consumers', async () => {

@@ -13,6 +13,7 @@ import { nestLogger } from '@rates/service/nest/nest-logger'
 import { type FastifyInstance } from 'fastify'
 import { type Pool } from 'pg'
 import { type Registry } from 'prom-client'
+import { Answers } from './answers.ts'
 import { BatchActions } from './batch-actions.ts'
 import { BatchActionsController } from './batch-actions.controller.ts'
 import { BatchErrors } from './batch-errors.ts'
@@ -25,6 +26,11 @@ import { Catalog } from './catalog.ts'
 import { CATALOGUE_SETTINGS, CatalogueController, type CatalogueSettings } from './catalogue.controller.ts'
 import { CHUNK_SETTINGS, ChunkUploadsController, type ChunkSettings } from './chunk-uploads.controller.ts'
 import { ChunkUploads } from './chunk-uploads.ts'
+import { ClaimReaders } from './claim-readers.ts'
+import { ClaimStore } from './claim-store.ts'
+import { ClaimSweep } from './claim-sweep.ts'
+import { ClaimsController } from './claims.controller.ts'
+import { makeClaims } from './claims.ts'
 import { type Settings } from './config.ts'
 import { serveDocs } from './docs.ts'
 import { httpAdapter } from './http.ts'
@@ -51,6 +57,7 @@ export const CONTROLLERS = [
   UploadsController,
   ChunkUploadsController,
   RetryController,
+  ClaimsController,
   BottleneckController,
 ]
 
@@ -78,6 +85,7 @@ class AppModule {
     feed: BatchFeed,
   ): DynamicModule {
     const catalog = new Catalog(pool)
+    const answers = new Answers(new Rates(pool, catalog), ledger, new BatchErrors(pool))
     const topics = topicNames(settings.KAFKA_PREFIX)
     const replyTopics = [topics.replies, ...settings.REPLY_TOPICS]
     // It cancels and reverts: only workers let a batch fail.
@@ -108,21 +116,24 @@ class AppModule {
       metrics: uploadMetrics(registry),
     }
     const chunkSettings: ChunkSettings = { ...uploadSettings, atOnce: settings.CHUNKS_AT_ONCE, watchers }
+    const { claims, readers, sweep } = makeClaims({ pool, settings, registry, log })
     const catalogueSettings: CatalogueSettings = { pool, idleMs: uploadSettings.idleMs, signal: stopping }
     return {
       module: AppModule,
       controllers: CONTROLLERS,
       providers: [
         { provide: Catalog, useValue: catalog },
-        { provide: Rates, useValue: new Rates(pool, catalog) },
+        { provide: Answers, useValue: answers },
         { provide: Ledger, useValue: ledger },
-        { provide: BatchErrors, useValue: new BatchErrors(pool) },
         { provide: BatchActions, useValue: actions },
         { provide: BatchFollow, useValue: follow },
         { provide: Uploads, useValue: uploads },
         { provide: Retries, useValue: retries },
         { provide: RETRY_SETTINGS, useValue: retrySettings },
         { provide: ChunkUploads, useValue: new ChunkUploads({ pool, producer, topics }) },
+        { provide: ClaimStore, useValue: claims },
+        { provide: ClaimReaders, useValue: readers },
+        { provide: ClaimSweep, useValue: sweep },
         { provide: Bottleneck, useValue: new Bottleneck(pool) },
         { provide: UPLOAD_SETTINGS, useValue: uploadSettings },
         { provide: CHUNK_SETTINGS, useValue: chunkSettings },

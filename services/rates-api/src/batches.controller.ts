@@ -1,11 +1,11 @@
 import { Controller, Headers, Param, Query, Res } from '@nestjs/common'
 import { BATCH_ID } from '@rates/core/wire'
-import { asCsv, asNdjson, type BadRow } from '@rates/core/bad-rows'
 import { type FastifyReply } from 'fastify'
 import { Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
 import { z } from 'zod'
 import { preferred } from './accept.ts'
-import { BatchErrors } from './batch-errors.ts'
+import { ANSWER_TYPES, Answers, batchAnswer, httpType } from './answers.ts'
 import { type BatchName } from './batch-feed-look.ts'
 import { BatchFollow, hasEnded } from './batch-follow.ts'
 import { STREAM_HEADERS } from './batch-stream.ts'
@@ -18,10 +18,7 @@ import { readParameters, Route } from './route.ts'
 import { batchesSchema, batchSchema, problemSchema, rowErrorsSchema } from './schemas.ts'
 import { waitParameter } from './wait-parameter.ts'
 
-const MAX_JSON_ERRORS = 1000
-
 const FORMATS = { json: 'application/json', events: 'text/event-stream' } as const
-const ERROR_FORMATS = { json: 'application/json', csv: 'text/csv', ndjson: 'application/x-ndjson' } as const
 
 const formatParameter = z
   .enum(['json', 'events'])
@@ -56,12 +53,12 @@ export const notFound = { description: 'There is no such batch.', schema: proble
 export class BatchesController {
   readonly #ledger: Ledger
   readonly #follow: BatchFollow
-  readonly #errors: BatchErrors
+  readonly #answers: Answers
 
-  constructor(ledger: Ledger, follow: BatchFollow, errors: BatchErrors) {
+  constructor(ledger: Ledger, follow: BatchFollow, answers: Answers) {
     this.#ledger = ledger
     this.#follow = follow
-    this.#errors = errors
+    this.#answers = answers
   }
 
   @Route({
@@ -140,7 +137,8 @@ export class BatchesController {
     }
     if (batch === undefined) throw notSeenYet(id)
     if (!hasEnded(batch)) void reply.header('retry-after', AGAIN)
-    await reply.send(batch)
+    const answer = batchAnswer(batch)
+    await reply.header('content-type', httpType(answer)).send(answer.body)
   }
 
   async #stream(reply: FastifyReply, of?: BatchName, until?: 'outcome'): Promise<void> {
@@ -172,28 +170,10 @@ export class BatchesController {
     @Headers('accept') accept: string | undefined,
     @Res() reply: FastifyReply,
   ): Promise<void> {
-    const { dryRun, format } = readParameters(errorsQuery, query)
-    const found = BATCH_ID.test(id) ? await this.#errors.find(id, dryRun === 'true') : undefined
-    if (found === undefined) throw noBatch(id)
-    const { batch, rejected, rows } = found
-    switch (format ?? preferred(accept, ERROR_FORMATS)) {
-      case 'csv':
-        await reply.header('content-type', 'text/csv; charset=utf-8').send(Readable.from(asCsv(rows)))
-        return
-      case 'ndjson':
-        await reply.header('content-type', 'application/x-ndjson').send(Readable.from(asNdjson(rows)))
-        return
-      case 'json':
-        await reply.send({ batch, rejected, errors: await firstOf(rows, MAX_JSON_ERRORS) })
-    }
+    const { dryRun, format = preferred(accept, ANSWER_TYPES) } = readParameters(errorsQuery, query)
+    const answer = await this.#answers.errors(id, dryRun === 'true', format)
+    // JSON has a limit, and is whole or a problem; of the others a part may be out before a fault comes.
+    const body = format === 'json' ? await text(answer.body) : Readable.from(answer.body)
+    await reply.header('content-type', httpType(answer)).send(body)
   }
-}
-
-async function firstOf(rows: AsyncIterable<BadRow>, count: number): Promise<BadRow[]> {
-  const first: BadRow[] = []
-  for await (const row of rows) {
-    first.push(row)
-    if (first.length === count) break
-  }
-  return first
 }

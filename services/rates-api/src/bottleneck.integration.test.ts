@@ -80,9 +80,9 @@ describe('GET /bottleneck', () => {
     const states = [...html.matchAll(/<th scope="row">(\w)<\/th><td>1<\/td><td>([^<]*)/g)].map(([, ...each]) => each)
     expect(states).toEqual([
       ['a', 'runs for 60 min'],
-      ['b', expect.stringMatching(/^draining for [45]\.\d s$/)],
-      ['c', expect.stringMatching(/^silent for 4[0-3] s$/)],
-      ['d', expect.stringMatching(/^ended 3[0-3] s ago, drained in 2.5 s$/)],
+      ['b', expect.stringMatching(/^draining for (\d|1\d)\.\d s$/)],
+      ['c', expect.stringMatching(/^silent for [45]\d s$/)],
+      ['d', expect.stringMatching(/^ended [34]\d s ago, drained in 2.5 s$/)],
     ])
   })
 

@@ -1,10 +1,18 @@
-import { commonSettings, databaseSettings, kafkaSettings, loadConfig, setting } from '@rates/service/config'
+import {
+  commonSettings,
+  databaseSettings,
+  kafkaSettings,
+  loadConfig,
+  objectStoreSettings,
+  setting,
+} from '@rates/service/config'
 import { z } from 'zod'
 
 const schema = z.object({
   ...commonSettings,
   ...databaseSettings,
   ...kafkaSettings,
+  ...objectStoreSettings,
   PORT: setting.number(0, 65_535, 8080),
   MANAGEMENT_PORT: setting.number(0, 65_535, 8081),
   /** Precedes the links in answers, for those who read us through a gateway; without it they are relative. */

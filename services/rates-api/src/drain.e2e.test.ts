@@ -10,7 +10,7 @@ import { startApiProcess, startWorkerProcess } from '@rates/testing/workers'
 
 type Api = Awaited<ReturnType<typeof startApiProcess>>
 
-const DELAY_SECONDS = 2
+const DELAY_SECONDS = 5
 
 let line: Line
 let rates: string
@@ -113,7 +113,8 @@ describe('the API told to stop', () => {
     const load = new Load([leaving.url, staying.url])
     for (let i = 0; i < 6; i++) load.read()
     for (let i = 0; i < 2; i++) load.upload()
-    await sleep(1_000)
+    const served = (url: string): number => load.served.get(url) ?? 0
+    await eventually(async () => served(leaving.url) > 20 && served(staying.url) > 20, { what: 'the load' })
 
     const long = testBatch(1_000)
     const headers = { 'content-type': 'text/csv', 'batch-id': long.id }
@@ -125,10 +126,10 @@ describe('the API told to stop', () => {
     const uploaded = answerOf(upload)
     upload.write(csv(long.lines.slice(0, 500)))
 
-    const before = load.served.get(leaving.url)!
+    const before = served(leaving.url)
     const asked = performance.now()
     leaving.signal('SIGTERM')
-    await eventually(async () => !(await isReady(leaving)), { within: 1_000, every: 20, what: 'its readiness to end' })
+    await eventually(async () => !(await isReady(leaving)), { within: 3_000, every: 20, what: 'its readiness to end' })
     await sleep(500) // until all have heard of it
     load.places = [staying.url]
     await sleep(DELAY_SECONDS * 1000)
@@ -136,11 +137,12 @@ describe('the API told to stop', () => {
     expect(await uploaded).toMatchObject({ status: 202, closes: true })
     expect(await leaving.exited).toEqual({ code: 0, signal: null })
     expect(performance.now() - asked).toBeGreaterThan(DELAY_SECONDS * 1000)
-    await sleep(500)
+    const gone = served(staying.url)
+    await eventually(async () => served(staying.url) > gone + 20, { what: 'the load going on' })
     await load.stop()
 
     expect(load.failures).toEqual([])
-    expect(load.served.get(leaving.url)).toBeGreaterThan(before)
+    expect(served(leaving.url)).toBeGreaterThan(before)
     for (const id of [long.id, ...load.batches]) await line.reply(id)
     const { rows } = await line.pool.query<{ state: string; n: number }>(
       'select state, count(*)::int as n from batches where id = any($1) group by 1',

@@ -20,7 +20,7 @@ const seconds = (since: number): number => (performance.now() - since) / 1000
 
 describe('the API told to stop while callers follow batches', () => {
   it('answers waits with what is, ends streams, and is not longer about it', async () => {
-    const api = await startApiProcess(line, { DRAIN_DELAY_SECONDS: '1', DRAIN_SECONDS: '20' })
+    const api = await startApiProcess(line, { DRAIN_DELAY_SECONDS: '4', DRAIN_SECONDS: '60' })
     await openTestBatch(line.pool, 'loads')
     const all = await Events.open(`${api.url}/batches`)
     const one = await Events.open(`${api.url}/batches/loads`)
@@ -59,7 +59,7 @@ describe('the API told to stop while callers follow batches', () => {
     expect([incomplete!.statusCode, incomplete!.headers['retry-after']]).toEqual([503, '2'])
     expect(incomplete!.headers.connection).toBe('close')
     expect(await api.exited).toEqual({ code: 0, signal: null })
-    expect(seconds(asked)).toBeLessThan(5) // of 21 that it may take
+    expect(seconds(asked)).toBeLessThan(30) // of 64 that it may take
     mute.destroy()
   })
 })

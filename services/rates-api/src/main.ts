@@ -7,10 +7,15 @@ import { createMetrics } from '@rates/service/metrics'
 import { startManagement } from '@rates/service/nest/management.module'
 import { measurePools } from '@rates/service/pool-metrics'
 import { createPool } from '@rates/service/postgres'
+import { Answers } from './answers.ts'
 import { closeGently, createApp, listen } from './app.module.ts'
+import { ClaimStore } from './claim-store.ts'
+import { ClaimSweep } from './claim-sweep.ts'
 import { readSettings } from './config.ts'
 import { Ledger, ledgerSource } from './ledger.ts'
 import { stopping } from './problem.ts'
+import { QueryDoor } from './query-door.ts'
+import { queryMetrics } from './query-metrics.ts'
 import { SharedProducer } from './shared-producer.ts'
 import { Startup } from './startup.ts'
 
@@ -48,12 +53,8 @@ main('rates-api', async () => {
   })
   lifecycle.defer('the management port', () => management.close())
 
-  const producer = new SharedProducer({
-    brokers: settings.KAFKA_BROKERS,
-    clientId: 'rates-api',
-    log,
-    security: kafkaSecurity(settings),
-  })
+  const kafka = { brokers: settings.KAFKA_BROKERS, clientId: 'rates-api', log, security: kafkaSecurity(settings) }
+  const producer = new SharedProducer(kafka)
   lifecycle.defer('the producer', () => producer.close())
 
   let draining = false
@@ -74,13 +75,37 @@ main('rates-api', async () => {
   })
   const port = await listen(app, settings.HOST, settings.PORT)
   log.info({ port, managementPort: management.port }, 'listening')
-  void startup.run()
+  void startup.run().then(() => app.get(ClaimSweep).start())
+
+  const queries = settings.QUERIES ? openQueries() : undefined
+  if (queries) lifecycle.defer('queries by message', () => queries.stop())
 
   return runUntilSignal(log, lifecycle, {
     deadlineSeconds: settings.DRAIN_SECONDS + settings.DRAIN_DELAY_SECONDS,
     onSignal: () => {
       draining = true
       management.drain()
+      void queries?.stop()
     },
   })
+
+  function openQueries(): QueryDoor {
+    const door = new QueryDoor({
+      kafka: { ...kafka, clientId: 'rates-api-queries' },
+      prefix: settings.KAFKA_PREFIX,
+      replyTopics: settings.REPLY_TOPICS,
+      pool,
+      answers: app.get(Answers),
+      claims: app.get(ClaimStore),
+      publicUrl: settings.PUBLIC_URL,
+      answerMaxBytes: settings.ANSWER_MAX_BYTES,
+      atOnce: settings.QUERIES_AT_ONCE,
+      drainSeconds: settings.DRAIN_SECONDS * 0.4,
+      ready: () => startup.check(),
+      metrics: queryMetrics(metrics.registry),
+      log,
+    })
+    door.start()
+    return door
+  }
 })

@@ -1,13 +1,10 @@
 import { Controller, Headers, Query, Res } from '@nestjs/common'
-import { type DailyRate } from '@rates/core/daily-rates'
 import { readRatesQuery, type QueryParameters } from '@rates/core/rates-query'
 import { type FastifyReply } from 'fastify'
 import { z } from 'zod'
 import { preferred } from './accept.ts'
-import { type ExplainedRate } from './explained-rates.ts'
+import { Answers, httpType } from './answers.ts'
 import { Problem } from './problem.ts'
-import { ratesCsv } from './rates-csv.ts'
-import { Rates } from './rates.ts'
 import { Route } from './route.ts'
 import { problemSchema, ratesSchema } from './schemas.ts'
 
@@ -22,10 +19,10 @@ const place = (which: string, example: string): z.ZodType =>
 
 @Controller()
 export class RatesController {
-  readonly #rates: Rates
+  readonly #answers: Answers
 
-  constructor(rates: Rates) {
-    this.#rates = rates
+  constructor(answers: Answers) {
+    this.#answers = answers
   }
 
   @Route({
@@ -84,13 +81,11 @@ export class RatesController {
     @Query() query: QueryParameters,
     @Headers('accept') accept: string | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
-  ): Promise<{ rates: (DailyRate | ExplainedRate)[] } | string> {
+  ): Promise<string> {
     const asked = readRatesQuery(query)
     if (typeof asked === 'string') throw new Problem(400, asked)
-    const rates = await this.#rates.read(asked)
-    void reply.header('vary', 'accept')
-    if ((asked.format ?? preferred(accept, FORMATS)) === 'json') return { rates }
-    void reply.header('content-type', 'text/csv; charset=utf-8')
-    return ratesCsv(rates, asked.explain)
+    const answer = await this.#answers.rates(asked, asked.format ?? preferred(accept, FORMATS))
+    void reply.headers({ vary: 'accept', 'content-type': httpType(answer) })
+    return answer.body
   }
 }

@@ -204,7 +204,7 @@ describe('a batch is not run again', () => {
       await sent({ reverted: true }),
     ]
     const answers = await atOnce([`/batches/${first.id}/retry`, `/batches/${second.id}/retry`], async () => {
-      const answer = await Promise.race([test.post(`/batches/${third.id}/retry`), sleep(10_000)])
+      const answer = await Promise.race([test.post(`/batches/${third.id}/retry`), sleep(30_000)])
       expect(answer).toMatchObject({ status: 503, retryAfter: '2' })
     })
     expect(answers.map(({ status }) => status)).toEqual([202, 202])

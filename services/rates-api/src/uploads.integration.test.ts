@@ -60,7 +60,7 @@ const outcome = (id: string): Promise<ReturnType<typeof batchSchema.parse>> =>
       const batch = status === 200 ? batchSchema.parse(body) : undefined
       return batch?.finishedAt ? batch : undefined
     },
-    { within: 20_000, what: `the outcome of ${id}` },
+    { within: 60_000, what: `the outcome of ${id}` },
   )
 const openBatches = async (): Promise<number> =>
   (await line.pool.query<{ n: number }>('select count(*)::int as n from batches')).rows[0]!.n

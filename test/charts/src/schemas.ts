@@ -2,10 +2,10 @@ import { execFile } from 'node:child_process'
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { alone, telling } from '@rates/local/alone'
 import { cached } from '@rates/local/cache'
 import { Missing } from '@rates/local/java'
 import { parse } from 'yaml'
-import { alone, telling } from './alone.ts'
 import { type Json, kindSchemas, resourceSchemas } from './openapi.ts'
 
 /** Of this version are the fields that there are. */

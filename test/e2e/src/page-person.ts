@@ -32,7 +32,7 @@ export async function startPerson(): Promise<Person> {
       async open(path, options = {}) {
         const watched = await newPage(browser, { url: person.api.url, ...options })
         opened.push(watched)
-        watched.page.setDefaultTimeout(20_000)
+        watched.page.setDefaultTimeout(60_000)
         await watched.page.goto(path)
         return watched.page
       },

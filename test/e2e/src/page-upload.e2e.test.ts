@@ -83,7 +83,7 @@ async function hold(page: Page): Promise<() => void> {
 }
 
 const headed = (page: Page, text: string): Promise<void> =>
-  page.getByRole('heading', { level: 2, name: text, exact: true }).waitFor({ timeout: 30_000 })
+  page.getByRole('heading', { level: 2, name: text, exact: true }).waitFor()
 
 const press = (page: Page, button: string): Promise<void> =>
   page.getByRole('button', { name: button, exact: true }).click()
@@ -318,7 +318,7 @@ describe('an upload that is stopped', () => {
     await headed(page, 'Not checked')
     expect(await told(page)).toBe('The check was stopped.')
     await eventually(async () => (await batchesOf('dryRun=true&limit=1'))[0]?.error?.code === 'upload_broken', {
-      within: 20_000,
+      within: 60_000,
       what: 'the batch being cancelled',
     })
   })

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import { importTestPorts, numbers } from '@rates/testing/batches'
-import { eventually } from '@rates/testing/eventually'
+import { waitingFor } from '@rates/testing/lock-waits'
 import { insertPackRows, packRow, type PackedPrice } from '@rates/testing/packs'
 import { createTestDatabase, type TestDatabase } from '@rates/testing/postgres'
 import type pg from 'pg'
@@ -90,7 +90,7 @@ describe('takeOut', () => {
     await first.query('begin')
     expect(await takeOut(first, 1n)).toBe(1)
     const second = take(2n)
-    await eventually(async () => (await pool.query(`select from pg_locks where not granted`)).rowCount! > 0)
+    await waitingFor(pool, 'select ctid.* from price_packs where batches @>')
     await first.query('commit')
     first.release()
     expect(await second).toBe(1)

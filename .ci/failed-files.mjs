@@ -1,0 +1,18 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join, relative } from 'node:path'
+
+/**
+ * Jest's reporter for .ci/run: writes a file into the folder RATES_FAILED_FILES for each test file that failed, once
+ * all have run. Its first line is the test file and how many of its tests passed and failed; the rest is why.
+ */
+export default class FailedFiles {
+  onRunComplete(_contexts, { testResults }) {
+    const folder = process.env.RATES_FAILED_FILES
+    const failed = testResults.filter(({ failureMessage }) => failureMessage)
+    if (failed.length > 0) mkdirSync(folder, { recursive: true })
+    for (const [i, { testFilePath, numPassingTests, numFailingTests, failureMessage }] of failed.entries()) {
+      const file = relative(process.cwd(), testFilePath)
+      writeFileSync(join(folder, String(i)), `${file} ${numPassingTests} ${numFailingTests}\n${failureMessage}\n`)
+    }
+  }
+}
