@@ -51,9 +51,15 @@ A plain yes or no per line, from values alone: what the cluster makes of it is n
   "bad" "Kafka is talked to in the clear; set kafka.tls.enabled or kafka.ca") -}}
 {{- include "rates.grade" (dict "what" "" "good" (ternary (printf "Kafka asks who it is (%s)" $values.kafka.sasl.mechanism) "" (ne "" $values.kafka.sasl.mechanism))
   "bad" "Kafka lets everybody in; set kafka.sasl") -}}
-{{- $inValues := or (not $values.database.existingSecret) (and $values.kafka.sasl.mechanism (not $values.kafka.sasl.existingSecret)) (and $values.webhook.url $values.webhook.secret (not $values.webhook.existingSecret)) -}}
+{{- $s3 := "" -}}
+{{- range $component := list "api" "ingest" "import" }}{{ $s3 = print $s3 (include "rates.usesS3" (dict "root" $ "component" $component)) }}{{ end -}}
+{{- if $s3 -}}
+{{- include "rates.grade" (dict "what" "" "good" (ternary "" "to the object store, verified" (hasPrefix "http:" $values.s3.endpoint))
+  "bad" "the object store is talked to in the clear; set s3.endpoint to https://…") -}}
+{{- end -}}
+{{- $inValues := or (not $values.database.existingSecret) (and $values.kafka.sasl.mechanism (not $values.kafka.sasl.existingSecret)) (and $values.webhook.url $values.webhook.secret (not $values.webhook.existingSecret)) (and $s3 $values.s3.accessKeyId (not $values.s3.existingSecret)) -}}
 {{- include "rates.grade" (dict "what" "secrets" "good" (ternary "" "in Secrets that exist without this release; new passwords need no restart" (not (not $inValues)))
-  "bad" "passwords are among the values, which Helm keeps; set database.existingSecret, kafka.sasl.existingSecret, webhook.existingSecret") -}}
+  "bad" "passwords are among the values, which Helm keeps; set database.existingSecret, kafka.sasl.existingSecret, webhook.existingSecret, s3.existingSecret") -}}
 {{- include "rates.grade" (dict "what" "network" "good" (ternary "only what is needed (NetworkPolicy, where the network enforces it)" "" $values.networkPolicy.enabled)
   "bad" "every pod may talk to everything; set networkPolicy.enabled=true") -}}
 {{- include "rates.grade" (dict "what" "images" "good" (ternary "by digest" "" (and (ne "" $values.api.image.digest) (ne "" $values.ingest.image.digest)))

@@ -1,8 +1,10 @@
 import { describe, expect, it } from '@jest/globals'
+import { objectBatchId } from '@rates/core/object-claim'
+import { OBJECT_TYPE } from '@rates/core/wire'
 import { sha256 } from '@rates/service/compression'
 import { planRedrive, readLetter } from './letter.ts'
 
-const LANES = ['rates.batches', 'rates.batches.bulk']
+const TOPICS = { lanes: ['rates.batches', 'rates.batches.bulk'], objects: 'rates.objects' }
 const BODY = Buffer.from('CNSHA,NLRTM,2026-01-31,1200\n')
 
 const record = (own: Record<string, string>, ours: Record<string, string> = {}, value: Buffer | null = BODY) => ({
@@ -32,7 +34,7 @@ function plan(
   state?: string,
   value: Buffer | null = BODY,
 ) {
-  return planRedrive(readLetter(record(own, ours, value)), value, LANES, state)
+  return planRedrive(readLetter(record(own, ours, value)), value, TOPICS, state)
 }
 
 describe('planRedrive', () => {
@@ -92,6 +94,39 @@ describe('planRedrive', () => {
     ['has another checksum', { sha256: '0'.repeat(64) }, {}, BODY, 'its value has another sha256'],
   ] as const)('refuses one that %s', (_, own, ours, value, why) => {
     expect(plan(own, ours, undefined, value)).toEqual({ kind: 'refused', why: expect.stringContaining(why) })
+  })
+
+  describe('of objects', () => {
+    const claim = { bucket: 'prices', key: 'a.csv', etag: '8b04' }
+    const typed = { 'content-type': OBJECT_TYPE }
+    const place = `rates.batches-9-77-${Date.parse('2026-11-21T12:00:00.123Z')}`
+    const bytes = (value: object): Buffer => Buffer.from(JSON.stringify(value))
+
+    it('gives a claim the batch that it has wherever it lies', () => {
+      const id = objectBatchId(claim)
+      expect(plan(typed, {}, 'failed', bytes(claim))).toMatchObject({
+        kind: 'send',
+        batchId: id,
+        record: { topic: 'rates.batches', headers: { ...typed, 'batch-id': id } },
+      })
+      // Without an ETag it is a batch of its own, by its first place.
+      expect(plan(typed, {}, undefined, bytes({ bucket: 'prices', key: 'a.csv' }))).toMatchObject({ batchId: place })
+    })
+
+    it('refuses a claim that would be set aside again', () => {
+      for (const value of [BODY, bytes({ key: 'a.csv' }), null]) {
+        expect(plan(typed, {}, undefined, value)).toEqual({ kind: 'refused', why: expect.stringContaining('no claim') })
+      }
+    })
+
+    it('sends an event to the topic of events, and gives it no batch', () => {
+      const sent = plan({}, { 'dead-letter-topic': 'rates.objects' }, undefined, bytes({ Records: [] }))
+      expect(sent).toEqual({
+        kind: 'send',
+        batchId: undefined,
+        record: { topic: 'rates.objects', headers: { 'redriven-from': '0-17' }, value: bytes({ Records: [] }) },
+      })
+    })
   })
 
   it('takes the right checksum', () => {

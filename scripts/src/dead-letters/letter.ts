@@ -1,5 +1,5 @@
 import { MAX_CHUNK_WIRE_BYTES } from '@rates/core/limits'
-import { BadObjectClaim, objectBatchId, readObjectClaim } from '@rates/core/object-claim'
+import { BadObjectClaim, objectBatchId, readObjectClaim, type ObjectClaim } from '@rates/core/object-claim'
 import { OBJECT_TYPE, readEnvelope } from '@rates/core/wire'
 import { sha256 } from '@rates/service/compression'
 import { type IncomingRecord, type OutgoingRecord } from '@rates/service/kafka'
@@ -53,14 +53,16 @@ function batchOf({ place, headers }: Pick<Letter, 'place' | 'headers'>, value: U
   const named = headers.get('batch-id')
   if (named !== undefined) return named
   if (headers.get('content-type') === OBJECT_TYPE) {
-    const { bucket, key, etag } = claimOf(value) ?? {}
-    if (bucket !== undefined && key !== undefined && etag !== undefined) return objectBatchId({ bucket, key, etag })
+    const claim = claimOf(value)
+    if (claim?.etag !== undefined) return objectBatchId({ ...claim, etag: claim.etag })
   }
   if (place === undefined || headers.has('chunk') || headers.has('control')) return undefined
   return `${place.topic}-${place.partition}-${place.offset}-${Date.parse(place.time)}`.slice(-128)
 }
 
-export type Redrive = { kind: 'send'; record: OutgoingRecord; batchId: string } | { kind: 'refused'; why: string }
+/** An event may be of several batches, and names none. */
+export type Redrive =
+  { kind: 'send'; record: OutgoingRecord; batchId: string | undefined } | { kind: 'refused'; why: string }
 
 /**
  * The record as it is sent to its topic again, or why it is not. To do it twice is harmless: the record has a batch id,
@@ -71,20 +73,29 @@ export type Redrive = { kind: 'send'; record: OutgoingRecord; batchId: string } 
 export function planRedrive(
   letter: Letter,
   value: Uint8Array | null,
-  lanes: readonly string[],
+  { lanes, objects }: { lanes: readonly string[]; objects: string },
   state: string | undefined,
 ): Redrive {
   const { place, batchId, cut, reason, headers } = letter
   const refused = (why: string): Redrive => ({ kind: 'refused', why })
   if (place === undefined) return refused('no worker has set it aside: it does not say where it was')
-  if (!lanes.includes(place.topic)) return refused(`it came from ${place.topic}, which is no lane of this platform`)
+  if (place.topic !== objects && !lanes.includes(place.topic))
+    return refused(`it came from ${place.topic}, which is no lane of this platform`)
   if (cut !== undefined) return refused(`it was cut (${cut}): what is here is not all of it`)
+  const again = { ...Object.fromEntries(headers), [REDRIVEN_FROM]: letter.id }
+  // An object is the same batch however often it is told of.
+  if (place.topic === objects) {
+    return { kind: 'send', record: { topic: objects, headers: again, value }, batchId: undefined }
+  }
   const envelope = readEnvelope(headers)
   if (envelope.kind === 'fault') {
     const { header, value: given, rule } = envelope
     return refused(`its header ${header} is ${JSON.stringify(given)}, not ${rule}: it would be set aside again`)
   }
   if (batchId === undefined) return refused('it names no batch')
+  if (envelope.kind === 'object' && !claimOf(value)) {
+    return refused('it is no claim of an object: it would be set aside again')
+  }
   const isRows = envelope.kind === 'chunk' || envelope.kind === 'whole'
   if (isRows) {
     const wrong = wrongValue(value, envelope.sha256)
@@ -95,12 +106,17 @@ export function planRedrive(
   if (isRows && state === 'open' && reason === 'id_conflict') {
     return refused(`it contradicts batch ${batchId}, which is open`)
   }
-  const record = {
-    topic: place.topic,
-    headers: { ...Object.fromEntries(headers), 'batch-id': batchId, [REDRIVEN_FROM]: letter.id },
-    value,
-  }
+  const record = { topic: place.topic, headers: { ...again, 'batch-id': batchId }, value }
   return { kind: 'send', record, batchId }
+}
+
+function claimOf(value: Uint8Array | null): ObjectClaim | undefined {
+  try {
+    return readObjectClaim(value)
+  } catch (error) {
+    if (error instanceof BadObjectClaim) return undefined
+    throw error
+  }
 }
 
 /** What no version of the platform takes, whatever the rows are. */

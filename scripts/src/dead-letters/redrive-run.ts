@@ -98,11 +98,12 @@ function tell(id: string, redrive: Redrive, dryRun: boolean): void {
   if (redrive.kind === 'refused') console.log(`${id}  refused: ${printable(redrive.why, 500)}`)
   else {
     const done = dryRun ? 'would be sent' : 'sent'
-    console.log(`${id}  ${done} to ${redrive.record.topic}; its batch: rates show ${printable(redrive.batchId, 128)}`)
+    const batch = redrive.batchId === undefined ? '' : `; its batch: rates show ${printable(redrive.batchId, 128)}`
+    console.log(`${id}  ${done} to ${redrive.record.topic}${batch}`)
   }
 }
 
 const outcomeJson = (id: string, redrive: Redrive, dryRun: boolean): object =>
   redrive.kind === 'refused'
     ? { id, sent: false, refused: redrive.why }
-    : { id, sent: !dryRun, topic: redrive.record.topic, batchId: redrive.batchId, refused: null }
+    : { id, sent: !dryRun, topic: redrive.record.topic, batchId: redrive.batchId ?? null, refused: null }

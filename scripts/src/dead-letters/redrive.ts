@@ -8,21 +8,21 @@ import { planRedrive, type Letter, type Redrive } from './letter.ts'
 /** Sends dead letters again, after asking the ledger about each. */
 export class Redriver {
   private readonly pool: pg.Pool
-  private readonly lanes: readonly string[]
+  private readonly topics: { lanes: readonly string[]; objects: string }
   private readonly kafka: KafkaSettings
   private producer: Producer | undefined
 
   constructor(kafka: KafkaSettings, databaseUrl: string, prefix: string) {
     this.kafka = kafka
     this.pool = createPool(databaseUrl, { name: 'rates-dead-letters', max: 1, log: kafka.log })
-    const { batches, bulk } = topicNames(prefix)
-    this.lanes = [batches, bulk]
+    const { batches, bulk, objects } = topicNames(prefix)
+    this.topics = { lanes: [batches, bulk], objects }
   }
 
   /** What would be done with a letter at this moment. */
   async plan(letter: Letter, record: IncomingRecord): Promise<Redrive> {
     const batch = letter.batchId === undefined ? undefined : await findBatch(this.pool, letter.batchId, letter.dryRun)
-    return planRedrive(letter, record.value, this.lanes, batch?.state)
+    return planRedrive(letter, record.value, this.topics, batch?.state)
   }
 
   /** Resolves once Kafka has the record on all in-sync replicas. */

@@ -1,12 +1,23 @@
 import { Gauge, type Registry } from 'prom-client'
 
-/** A lane's partition: how far its group is behind, and for how long the next unread record has lain there. */
-export interface PartitionLag {
-  topic: string
+/** A partition: how far its group is behind, and for how long the next unread record has lain there. */
+interface Behind {
   partition: number
   messages: number
   seconds: number
 }
+
+/** A lane's. */
+export interface PartitionLag extends Behind {
+  topic: string
+}
+
+/** Of a topic that brings no chunks: its records are no rows that wait, and hold up no batch. */
+export interface DoorLag extends Behind {
+  door: Door
+}
+
+export type Door = 'queries' | 'objects'
 
 export interface SystemState {
   openBatches: number
@@ -21,6 +32,7 @@ export interface SystemState {
   webhooks: { pending: number; oldest: number } | null
   backlogRows: number
   lags: readonly PartitionLag[]
+  doors: readonly DoorLag[]
 }
 
 /**
@@ -59,6 +71,14 @@ export class LeaderGauges {
       'How long the next unread record has lain there; 0: there is none.',
       ['topic', 'partition'],
     ),
+    doorMessages: gauge('rates_door_lag_messages', 'Records of a door that are not dealt with yet.', [
+      'door',
+      'partition',
+    ]),
+    doorSeconds: gauge('rates_door_lag_seconds', 'How long the first of them has lain there; 0: there is none.', [
+      'door',
+      'partition',
+    ]),
   }
 
   constructor(registry: Registry) {
@@ -66,7 +86,7 @@ export class LeaderGauges {
   }
 
   show(state: SystemState): void {
-    const { open, oldest, slack, rows, pending, pendingSince, webhooks, webhooksSince, messages, seconds } = this.gauges
+    const { open, oldest, slack, rows, pending, pendingSince, webhooks, webhooksSince } = this.gauges
     const absent = new Set([
       ...(state.slackSeconds === null ? [slack] : []),
       ...(state.webhooks === null ? [webhooks, webhooksSince] : []),
@@ -80,11 +100,15 @@ export class LeaderGauges {
     pendingSince.set(state.outboxOldest)
     webhooks.set(state.webhooks?.pending ?? 0)
     webhooksSince.set(state.webhooks?.oldest ?? 0)
-    messages.reset()
-    seconds.reset()
+    const { messages, seconds, doorMessages, doorSeconds } = this.gauges
+    for (const each of [messages, seconds, doorMessages, doorSeconds]) each.reset()
     for (const { topic, partition, ...lag } of state.lags) {
       messages.set({ topic, partition }, lag.messages)
       seconds.set({ topic, partition }, lag.seconds)
+    }
+    for (const { door, partition, ...lag } of state.doors) {
+      doorMessages.set({ door, partition }, lag.messages)
+      doorSeconds.set({ door, partition }, lag.seconds)
     }
   }
 

@@ -106,6 +106,18 @@ describe('the metrics of a worker', () => {
     expect(await has(other)).toBe(false)
     const samples = await scrape()
     expect(samples.filter(({ name }) => name === 'rates_ingest_consumer_lag_messages')).toHaveLength(6)
+    // No API runs here, and nobody has buckets: queries wait for their answers, beside the lanes.
+    const questions = { topic: line.topics.queries, value: Buffer.from('{}') }
+    await line.send([questions, questions])
+    const behind = (name: string): Promise<number> => scrape().then((all) => sum(all, name, { door: 'queries' }))
+    await eventually(async () => (await behind('rates_door_lag_messages')) === 2)
+    await eventually(async () => (await behind('rates_door_lag_seconds')) > 5, { within: 30_000 })
+    const seen = await scrape()
+    expect(new Set(seen.map(({ labels }) => labels['door']).filter(Boolean))).toEqual(new Set(['queries']))
+    expect(sum(seen, 'rates_ingest_backlog_rows')).toBe(0)
+    expect(seen.filter(({ name }) => name === 'rates_ingest_consumer_lag_messages')).toHaveLength(6)
+    const backlog = await line.pool.query('select records::int, oldest_seconds::int from backlog')
+    expect(backlog.rows).toEqual([{ records: 0, oldest_seconds: 0 }])
     await worker.stop()
     await eventually(() => has(other))
     // The drain of the one that has stopped is counted by the one that leads now.

@@ -33,7 +33,13 @@ describe('an object', () => {
     ['by its own type', 'b', ndjson, 'application/x-ndjson; charset=utf-8', {}],
     ['by the ending of its key', 'c.csv', csv, undefined, {}],
     ['gzip, by the ending of its key', 'd.jsonl.gz', (lines: string[]) => gzipSync(ndjson(lines)), undefined, {}],
-    ['zstd, as the claim says', 'e.csv', (lines: string[]) => zstdCompressSync(csv(lines)), 'text/csv', { contentEncoding: 'zstd' }],
+    [
+      'zstd, as the claim says',
+      'e.csv',
+      (lines: string[]) => zstdCompressSync(csv(lines)),
+      'text/csv',
+      { contentEncoding: 'zstd' },
+    ],
   ])('becomes a batch, %s', async (_, key, write, contentType, claim) => {
     const batch = testBatch(3_000)
     const body = write(batch.lines)
@@ -49,7 +55,11 @@ describe('an object', () => {
     const key = 'large.csv'
     await line.put(key, csv(batch.lines))
     await line.claim({ key }, { ...named(batch), source: 'acme', 'correlation-id': 'c-1' })
-    expect(await line.reply(batch.id, 40_000)).toMatchObject({ state: 'succeeded', source: 'acme', correlationId: 'c-1' })
+    expect(await line.reply(batch.id, 40_000)).toMatchObject({
+      state: 'succeeded',
+      source: 'acme',
+      correlationId: 'c-1',
+    })
     await expectInvariants(line, [{ batch }])
     const lanes = await line.pool.query<{ topic: string }>(
       'select distinct c.topic from batch_chunks c join batches b on b.no = c.batch_no where b.id = $1',
@@ -95,15 +105,64 @@ describe('an object', () => {
 
 describe('nothing becomes of an object', () => {
   it.each<[string, string, (body: Buffer) => Uint8Array, Record<string, unknown>, string, RegExp]>([
-    ['whose gzip is cut off', 'x1.csv.gz', (body) => gzipSync(body).subarray(0, -9), {}, 'object_unreadable', /it ends in the middle \(at its end, behind byte \d+ of \d+\)/],
-    ['with bytes behind the end of its gzip', 'x2.csv.gz', (body) => Buffer.concat([gzipSync(body), Buffer.from('more')]), {}, 'object_unreadable', /something in it, or after its end, is no gzip \(.*of \d+\)/],
-    ['with other bytes than its digest says', 'x3.csv', (body) => body, { sha256: '0'.repeat(64) }, 'object_mismatch', /sha256/],
+    [
+      'whose gzip is cut off',
+      'x1.csv.gz',
+      (body) => gzipSync(body).subarray(0, -9),
+      {},
+      'object_unreadable',
+      /it ends in the middle \(at its end, behind byte \d+ of \d+\)/,
+    ],
+    [
+      'with bytes behind the end of its gzip',
+      'x2.csv.gz',
+      (body) => Buffer.concat([gzipSync(body), Buffer.from('more')]),
+      {},
+      'object_unreadable',
+      /something in it, or after its end, is no gzip \(.*of \d+\)/,
+    ],
+    [
+      'with other bytes than its digest says',
+      'x3.csv',
+      (body) => body,
+      { sha256: '0'.repeat(64) },
+      'object_mismatch',
+      /sha256/,
+    ],
     ['of no known format', 'x4.bin', (body) => body, {}, 'object_unreadable', /set the content type to text\/csv/],
-    ['that is compressed and does not say so', 'x5.csv', (body) => gzipSync(body), {}, 'object_unreadable', /the body is gzip, and there is no content-encoding/],
+    [
+      'that is compressed and does not say so',
+      'x5.csv',
+      (body) => gzipSync(body),
+      {},
+      'object_unreadable',
+      /the body is gzip, and there is no content-encoding/,
+    ],
     ['without a byte', 'x6.csv', () => Buffer.alloc(0), {}, 'object_unreadable', /there are no rows in it/],
-    ['with a header line alone', 'x7.csv', () => Buffer.from('orig_code,dest_code,day,price\n'), {}, 'object_unreadable', /there are no rows in it/],
-    ['with a quote left open', 'x8.csv', () => Buffer.from(`"${'a'.repeat(70_000)}`), {}, 'object_unreadable', /row 1 is longer/],
-    ['that is another one than was asked for', 'x9.csv', (body) => body, { etag: 'abc' }, 'object_changed', /its ETag is .* now/],
+    [
+      'with a header line alone',
+      'x7.csv',
+      () => Buffer.from('orig_code,dest_code,day,price\n'),
+      {},
+      'object_unreadable',
+      /there are no rows in it/,
+    ],
+    [
+      'with a quote left open',
+      'x8.csv',
+      () => Buffer.from(`"${'a'.repeat(70_000)}`),
+      {},
+      'object_unreadable',
+      /row 1 is longer/,
+    ],
+    [
+      'that is another one than was asked for',
+      'x9.csv',
+      (body) => body,
+      { etag: 'abc' },
+      'object_changed',
+      /its ETag is .* now/,
+    ],
   ])('%s', async (_, key, write, claim, error, message) => {
     const batch = testBatch(150_000)
     await line.put(key, write(csv(batch.lines)))

@@ -137,7 +137,7 @@ describe('retention of prices', () => {
     await holder.query('begin')
     await holder.query('select from batches where no = $1 for update', [first])
     const trimming = trimStep(pool, [place])
-    await waitingFor(pool, 'with held as .* update batches b set trimmed_at')
+    await waitingFor(pool, 'with held as .*update batches b set trimmed_at')
     await holder.query('delete from price_packs')
     const rest = packRow([{ batchNo: second, day: 4, price: 100 }], 1, 2, '2001-02-01')
     const late = Number((await holder.query(`insert into batches (id, state, finished_at) values ('late', 'succeeded', now()) returning no`)).rows[0].no) // prettier-ignore

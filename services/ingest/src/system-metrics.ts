@@ -6,7 +6,7 @@ import type pg from 'pg'
 import { Counter, Histogram, type Registry } from 'prom-client'
 import { LeaderGauges, type SystemState } from './leader-gauges.ts'
 import { whileLeader } from './relay.ts'
-import { SystemLook } from './system-state.ts'
+import { SystemLook, type Read } from './system-state.ts'
 import { findViolations, VIOLATIONS } from './violations.ts'
 
 const LOOK_MILLISECONDS = 5_000
@@ -17,8 +17,7 @@ const HOLDS_MILLISECONDS = 15_000
 export interface SystemMetricsOptions {
   pool: pg.Pool
   admin: Admin
-  /** The consumer group that reads each lane's topic. */
-  groups: ReadonlyMap<string, string>
+  read: Read
   /** Whether batches that fail have webhooks. */
   webhooks: boolean
   prefix: string
@@ -29,11 +28,11 @@ export interface SystemMetricsOptions {
 
 /** Metrics of the whole system, from the one worker that holds the lease. Two for a moment are harmless. */
 export function startSystemMetrics(options: SystemMetricsOptions, lifecycle: Lifecycle): void {
-  const { pool, admin, groups, webhooks, prefix, worker, registry, log } = options
+  const { pool, admin, read, webhooks, prefix, worker, registry, log } = options
   const gauges = new LeaderGauges(registry)
   const watch = new ViolationWatch(pool, registry, log)
   const drains = drainDurations(registry)
-  const system = new SystemLook(pool, admin, groups, webhooks)
+  const system = new SystemLook(pool, admin, read, webhooks)
   const lease = new Lease(pool, `${prefix}system-metrics`, worker, log)
   lease.start()
   lifecycle.defer('system metrics lease', () => lease.stop())

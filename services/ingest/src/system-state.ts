@@ -1,6 +1,6 @@
 import { type Admin } from '@rates/service/kafka-admin'
 import type pg from 'pg'
-import { type PartitionLag, type SystemState } from './leader-gauges.ts'
+import { type Door, type DoorLag, type PartitionLag, type SystemState } from './leader-gauges.ts'
 import { RecordAges } from './record-ages.ts'
 
 const LEDGER = `
@@ -24,37 +24,47 @@ cross join lateral (select partition, rows from batch_chunks
   where topic = $1 and partition = p.partition order by record_time desc limit 20) c
 group by c.partition`
 
-/** Looks at ledger, outbox and lanes: a few look-ups in indexes, and two questions to Kafka for each lane. */
+/** What is read by groups: the topic, and its group. */
+export interface Read {
+  /** Each lane's. */
+  lanes: ReadonlyMap<string, string>
+  /** Of topics that bring no chunks. */
+  doors: ReadonlyMap<Door, { topic: string; group: string }>
+}
+
+/** Looks at ledger, outbox and topics: a few look-ups in indexes, and two questions to Kafka for each topic. */
 export class SystemLook {
   private readonly ages: ReadonlyMap<string, RecordAges>
   private readonly pool: pg.Pool
   private readonly admin: Admin
-  private readonly groups: ReadonlyMap<string, string>
+  private readonly read: Read
   private readonly webhooks: boolean
 
-  /**
-   * @param groups the consumer group that reads each lane's topic
-   * @param webhooks whether there are any
-   */
-  constructor(pool: pg.Pool, admin: Admin, groups: ReadonlyMap<string, string>, webhooks: boolean) {
+  /** @param webhooks whether there are any */
+  constructor(pool: pg.Pool, admin: Admin, read: Read, webhooks: boolean) {
     this.pool = pool
     this.admin = admin
-    this.groups = groups
+    this.read = read
     this.webhooks = webhooks
-    this.ages = new Map([...groups.keys()].map((topic) => [topic, new RecordAges(admin, topic)]))
+    const topics = [...read.lanes.keys(), ...[...read.doors.values()].map(({ topic }) => topic)]
+    this.ages = new Map(topics.map((topic) => [topic, new RecordAges(admin, topic)]))
   }
 
   async look(): Promise<SystemState> {
     const lags: PartitionLag[] = []
     let backlogRows = 0
-    for (const [topic, group] of this.groups) {
-      const lane = await this.lane(topic, group)
+    for (const [topic, group] of this.read.lanes) {
+      const lane = (await this.behind(topic, group)).map((each) => ({ topic, ...each }))
       lags.push(...lane)
       backlogRows += await this.rowsOf(topic, lane)
     }
+    const doors: DoorLag[] = []
+    for (const [door, { topic, group }] of this.read.doors) {
+      doors.push(...(await this.behind(topic, group)).map((each) => ({ door, ...each })))
+    }
     const ledger = await this.pool.query<Pick<SystemState, 'openBatches' | 'oldestOpen' | 'slackSeconds'>>(LEDGER)
     const outbox = await this.pool.query<Pick<SystemState, 'outboxPending' | 'outboxOldest'>>(OUTBOX)
-    return { ...ledger.rows[0]!, ...outbox.rows[0]!, webhooks: await this.waitingWebhooks(), backlogRows, lags }
+    return { ...ledger.rows[0]!, ...outbox.rows[0]!, webhooks: await this.waitingWebhooks(), backlogRows, lags, doors }
   }
 
   private async waitingWebhooks(): Promise<SystemState['webhooks']> {
@@ -62,11 +72,10 @@ export class SystemLook {
     return (await this.pool.query<NonNullable<SystemState['webhooks']>>(WEBHOOKS)).rows[0]!
   }
 
-  private async lane(topic: string, group: string): Promise<PartitionLag[]> {
+  private async behind(topic: string, group: string): Promise<Omit<PartitionLag, 'topic'>[]> {
     const partitions = await this.admin.progress(group, topic)
     const ages = await this.ages.get(topic)!.of(partitions)
     return partitions.map(({ partition, low, high, committed }) => ({
-      topic,
       partition,
       messages: Math.max(0, Number(high - (committed ?? low))),
       seconds: ages.get(partition) ?? 0,

@@ -15,7 +15,8 @@ export interface TestWorker {
 
 /** A worker in the test's own process, which stops with the line at the latest. */
 export async function startTestWorker(line: Line, overrides: Record<string, string> = {}): Promise<TestWorker> {
-  const config = loadConfig(settings, workerEnvironment(line, overrides))
+  // It is never killed: no test waits for its session to end, and a busy machine must not end it.
+  const config = loadConfig(settings, workerEnvironment(line, { SESSION_SECONDS: '30', ...overrides }))
   const lifecycle = new Lifecycle()
   const stop = (): Promise<void> => lifecycle.stop()
   line.defer(stop)

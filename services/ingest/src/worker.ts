@@ -110,8 +110,10 @@ export async function startWorker(settings: Settings, log: Logger, lifecycle: Li
   startMaintenance(pool, settings, registry, log, lifecycle)
   startWebhooks(pool, settings, metrics, log, lifecycle)
   const { KAFKA_PREFIX: prefix, WORKER_NAME: worker } = settings
-  const system = { pool, admin, groups: lanes, webhooks: hasWebhooks, prefix, worker, registry, log }
-  startSystemMetrics(system, lifecycle)
+  // Nobody reads notifications where there are no buckets.
+  const doors = settings.OBJECT_BUCKETS.length > 0 ? (['queries', 'objects'] as const) : (['queries'] as const)
+  const read = { lanes, doors: new Map(doors.map((door) => [door, { topic: topics[door], group: groups[door] }])) }
+  startSystemMetrics({ pool, admin, read, webhooks: hasWebhooks, prefix, worker, registry, log }, lifecycle)
   const consumers = await startConsumers()
   await startObjectLoader({ settings, pool, kafka, topics, replies, registry, ingest: metrics, log }, lifecycle)
   started = true

@@ -21,6 +21,9 @@ let store: TestObjectStore
 let proxy: FaultProxy
 let bucket: string
 let secretFile: string
+let s3: Record<string, string>
+/** Settings of who puts claims into the bucket, on the database of the others. */
+let inBucket: Record<string, string>
 let api: TestApp
 /** Of the same database, without a bucket of its own. */
 let without: TestApp
@@ -34,7 +37,7 @@ beforeAll(async () => {
   secretFile = join(folder, 'secret')
   await writeFile(idFile, store.credentials.accessKeyId)
   await writeFile(secretFile, store.credentials.secretAccessKey)
-  const s3 = {
+  s3 = {
     S3_ENDPOINT: proxy.url,
     S3_REGION: store.region,
     S3_ACCESS_KEY_ID_FILE: idFile,
@@ -43,6 +46,7 @@ beforeAll(async () => {
   }
   api = await startTestApp({ ...s3, CLAIM_BUCKET: bucket })
   without = await startTestApp({ ...s3, DATABASE_URL: api.databaseUrl })
+  inBucket = { CLAIM_BUCKET: bucket, DATABASE_URL: api.databaseUrl }
 }, TEN_MINUTES)
 afterAll(async () => {
   await without.close()
@@ -145,7 +149,7 @@ describe('claims in a bucket', () => {
     const [gone, changed] = [await putSealed(api, claimContent(10)), await putSealed(api, claimContent(LARGE))]
     await api.pool.query("update claims set bucket = 'no-such-bucket' where id = $1", [gone.id])
     expect((await fetch(urlOf(gone))).status).toBe(410)
-    await store.put(bucket, keyOf(changed), claimContent(LARGE - 1) + '?')
+    await store.put(bucket, keyOf(changed), Buffer.alloc(LARGE, 'x'))
     const answer = await fetch(urlOf(changed))
     expect(answer.status).toBe(200)
     await expect(answer.arrayBuffer()).rejects.toThrow('terminated')
@@ -155,14 +159,15 @@ describe('claims in a bucket', () => {
 describe('a store that is away', () => {
   it('makes putting and reading fail for now, and nothing of it stays', async () => {
     const claim = await putSealed(api, claimContent(10))
-    proxy.down()
-    const fault: unknown = await claims()
+    const away = await startTestApp({ ...s3, ...inBucket, S3_ENDPOINT: 'http://127.0.0.1:1' })
+    const fault: unknown = await away.app
+      .get(ClaimStore)
       .put(inPieces(claimContent(10)), { contentType: 'text/csv' })
       .catch((error: unknown) => error)
     expect(isTransientOfStore(fault)).toBe(true)
-    const answer = await fetch(urlOf(claim))
+    const answer = await fetch(urlOf(claim, away))
     expect([answer.status, answer.headers.get('retry-after'), answer.headers.get('etag')]).toEqual([503, '5', null])
-    proxy.up()
+    await away.close()
     expect((await fetch(urlOf(claim))).status).toBe(200)
     expect((await api.pool.query('select from claims where removed_at is null')).rowCount).toBe(1)
   })

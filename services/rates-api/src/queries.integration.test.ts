@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { CLAIM_TYPE, type ClaimCheck } from '@rates/core/claim-check'
+import { RejectionLog } from '@rates/core/rejection-log'
 import { idByPlace } from '@rates/core/wire'
 import { type IncomingRecord } from '@rates/service/kafka'
 import { packErrors } from '@rates/service/ledger/row-errors'
@@ -29,6 +30,7 @@ const json = (record: IncomingRecord): unknown => JSON.parse(text(record))
 describe('queries by message', () => {
   let line: Line
   let door: TestDoor
+  let replyTopics: string[]
   let answers: AnswerReader
   beforeAll(async () => {
     line = await startLine({ partitions: 3 })
@@ -39,10 +41,17 @@ describe('queries by message', () => {
       ['CNSGH', 'DEHAM', '2021-01-03', 700],
     ])
     await openTestBatch(line.pool, 'open', { source: 'acme' })
+    const [acme, small, gone] = ['acme', 'small', 'gone'].map((name) => `${line.prefix}${name}`) as [
+      string,
+      string,
+      string,
+    ]
+    await line.admin.createTopic(acme, 1, 1, {})
+    await line.admin.createTopic(small, 1, 1, { 'max.message.bytes': '700' })
+    line.defer(() => line.admin.deleteTopics([acme, small]))
     answers = await AnswerReader.of(line, line.topics.replies)
-    door = await startTestDoor(line, {
-      replyTopics: [`${line.prefix}acme`, `${line.prefix}gone`, `${line.prefix}small`],
-    })
+    replyTopics = [acme, small, gone]
+    door = await startTestDoor(line, { replyTopics })
   })
   afterAll(() => line.close())
 
@@ -64,17 +73,15 @@ describe('queries by message', () => {
 
   async function storeBadRows(): Promise<void> {
     const no = await openTestBatch(line.pool, 'bad', { state: 'failed' })
-    const errors = Array.from({ length: 1_200 }, (_, row) => ({
-      row,
-      field: 'day' as const,
-      value: 'é',
-      rule: 'not_a_date' as const,
-      text: `CNSGH,NLRTM,"é",${row}`,
-    }))
+    const errors = new RejectionLog()
+    for (let row = 0; row < 3_000; row++) {
+      const bytes = Buffer.from(`CNSGH,NLRTM,"é",${row}`)
+      errors.addText(row, 3, 'not_a_date', bytes, 0, bytes.length, 'é')
+    }
     await line.pool.query(
       `insert into batch_chunks (batch_no, chunk, total, rows, rejected, sha256, digest, topic, partition, record_offset,
          record_time, bytes, worker, peak_memory, attempt, taken_at, errors)
-       values ($1, 0, 1, 1200, 1200, '\\x00', decode(repeat('00', 16), 'hex'), 't', 0, 0, now(), 10, 'w', 1, 1, now(), $2)`,
+       values ($1, 0, 1, 3000, 3000, '\\x00', decode(repeat('00', 16), 'hex'), 't', 0, 0, now(), 10, 'w', 1, 1, now(), $2)`,
       [no, await packErrors(errors)],
     )
   }
@@ -158,8 +165,6 @@ describe('queries by message', () => {
   })
 
   it('goes to the topic that it names, and to the default one where that is not there', async () => {
-    await line.admin.createTopic(`${line.prefix}acme`, 1, 1, {})
-    line.defer(() => line.admin.deleteTopics([`${line.prefix}acme`]))
     const own = await AnswerReader.of(line, `${line.prefix}acme`)
     await ask(line, [{ value: rates, headers: { 'correlation-id': 'own', 'reply-to': `${line.prefix}acme` } }])
     expect((await own.with('own')).headers.get('status')).toBe('200')
@@ -170,8 +175,6 @@ describe('queries by message', () => {
 
   it('what its topic refuses goes to the default one, in the order of its key', async () => {
     const replyTo = `${line.prefix}small`
-    await line.admin.createTopic(replyTo, 1, 1, { 'max.message.bytes': '700' })
-    line.defer(() => line.admin.deleteTopics([replyTo]))
     const own = await AnswerReader.of(line, replyTo)
     const small = { ...rates, date_to: '2021-01-02' }
     const large = { ...rates, date_to: '2021-02-20' }
@@ -225,7 +228,7 @@ describe('queries by message', () => {
     await door.stop()
     await seedPrices(line.pool, 'later', [['CNSGH', 'NLRTM', '2021-01-02', 9000]])
     await rewind(line)
-    await startTestDoor(line, { replyTopics: [`${line.prefix}acme`, `${line.prefix}small`] })
+    await startTestDoor(line, { replyTopics })
     await allCommitted(line)
     const all = await eventually(async () => {
       const now = await answers.all()

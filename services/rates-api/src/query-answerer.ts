@@ -112,13 +112,13 @@ export class QueryAnswerer {
       held.push(next.value)
       bytes += next.value.length
     }
-    let fault: unknown
+    let fault: Error | undefined
     const all = async function* (): AsyncGenerator<Buffer> {
       try {
         while (held.length > 0) yield held.shift()!
         yield* pieces
       } catch (error) {
-        fault = error
+        fault = error as Error
         throw error
       }
     }

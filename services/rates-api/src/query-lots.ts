@@ -1,6 +1,6 @@
 import { idByPlace } from '@rates/core/wire'
 import { failpoint } from '@rates/service/failpoints'
-import { type IncomingRecord } from '@rates/service/kafka'
+import { type IncomingRecord, type OutgoingRecord } from '@rates/service/kafka'
 import { Stopped, type RecordContext } from '@rates/service/kafka-consumer'
 import { type Logger } from '@rates/service/log'
 import { waitOut } from '@rates/service/wait-out'
@@ -65,12 +65,7 @@ export class QueryLots {
         const patience = { signal, log, passes: isWaitedFor }
         const noted = await waitOut('queries', () => this.#answer(lot), patience)
         failpoint('noted-answer')
-        const outgoing = noted.map(({ replyTopic: topic, key, headers, body: value }) => ({
-          topic,
-          key,
-          headers,
-          value,
-        }))
+        const outgoing = noted.map(toSend)
         await sender.send(outgoing, signal)
         failpoint('sent-answer')
         for (const [i, answer] of noted.entries()) metrics.sent(lot[i]!.message, answer, lot[i]!.record.timestamp)
@@ -144,6 +139,12 @@ export class QueryLots {
     await Promise.allSettled(ready) // of those that go on nobody would know
     return Promise.all(ready)
   }
+}
+
+/** The same each time: the table gives headers back in another order than it was given. */
+function toSend({ replyTopic, key, headers, body }: NotedAnswer): OutgoingRecord {
+  const sorted = Object.entries(headers).sort(([a], [b]) => (a < b ? -1 : 1))
+  return { topic: replyTopic, key, headers: Object.fromEntries(sorted), value: body }
 }
 
 function toNote(record: IncomingRecord, { replyTopic, key, headers }: QueryMessage, fresh: FreshAnswer): NotedAnswer {

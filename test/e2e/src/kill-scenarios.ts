@@ -8,6 +8,8 @@ import { type Line } from '@rates/testing/line'
 import { type Watch } from '@rates/testing/observer'
 import { startReceiver } from '@rates/testing/receiver'
 import { startWorkerProcess } from '@rates/testing/workers'
+import { objectScenarios } from './kill-objects.ts'
+import { queryScenarios } from './kill-queries.ts'
 
 /** What brings a process to a failpoint, and what has to have become of it all in the end. */
 export interface Scenario {
@@ -344,4 +346,6 @@ export const scenarios: Record<Failpoint, () => Scenario> = {
   'opened-upload': () => uploading('failed', 'incomplete'),
   'sent-chunk': () => uploading('failed', 'incomplete'),
   'sent-upload': () => uploading('succeeded'),
+  ...objectScenarios,
+  ...queryScenarios,
 }

@@ -1,7 +1,7 @@
 import { NAMESPACE, PROCESS } from './build.ts'
 import { graph } from './panel.ts'
 
-const perSecond = (by: string, metric: string, labels = ''): string =>
+export const perSecond = (by: string, metric: string, labels = ''): string =>
   `sum by (${by}) (rate(${metric}{${labels}${NAMESPACE}}[$__rate_interval]))`
 
 export const quantile = (q: number, by: string, histogram: string, labels = ''): string => {

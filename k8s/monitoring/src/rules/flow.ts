@@ -49,6 +49,11 @@ export const flow: RuleGroup = {
       record: 'rates:webhooks_oldest_age:seconds',
       expr: `time() - (max by (namespace) (${leader('rates_webhooks_oldest_timestamp_seconds')}) > 0)`,
     },
+    { record: 'rates:door_lag:seconds', expr: `max by (namespace, door) (${leader('rates_door_lag_seconds')})` },
+    {
+      record: 'rates:object_loads_oldest_age:seconds',
+      expr: `time() - (max by (namespace) (${leader('rates_object_loads_oldest_timestamp_seconds')}) > 0)`,
+    },
     {
       // A worker that has lost the lease of maintenance goes on to export what it counted last.
       record: 'rates:hidden_batches:count',

@@ -1,3 +1,4 @@
+import { doorTickets } from './doors.ts'
 import { arrived, promql, ticket, type RuleGroup } from './rule.ts'
 
 /** Nobody is harmed yet: to be looked at within working hours. */
@@ -64,6 +65,7 @@ export const tickets: RuleGroup = {
       description:
         'A batch failed more than 15 minutes ago, and whoever takes webhooks does not know; or within a day a webhook was given up.',
     }),
+    ...doorTickets,
     ticket('RatesStagingLeak', {
       expr: 'rates:hidden_batches:count > 200',
       for: '30m',
