@@ -41,7 +41,8 @@ export class AnswerInbox {
     return {
       answer,
       startClock: () => {
-        if (this.waiting.has(correlationId)) timer = setTimeout(giveUp, this.milliseconds)
+        // Whoever has given up by themselves is not kept by it.
+        if (this.waiting.has(correlationId)) timer = setTimeout(giveUp, this.milliseconds).unref()
       },
     }
   }

@@ -10,7 +10,7 @@ import { printable } from './text.ts'
 import { writeWhole } from './write-whole.ts'
 
 /** Asked and not printed yet. */
-const IN_FLIGHT = 100
+const IN_FLIGHT = 500
 /** Of an answer that was put away and becomes a line: it is in memory then. */
 const LINE_BYTES = 64e6
 

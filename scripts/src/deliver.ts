@@ -28,6 +28,8 @@ export interface Content<S extends Delivered = Delivered> {
   readonly announced?: string
   /** Since when the time until it is visible is told; by default since the last of it was sent. */
   readonly since?: string
+  /** What tells its success from others'. */
+  readonly label?: string | undefined
   /** Before anything else is told: what cannot be opened is told at once. */
   open?(stop: AbortSignal): Promise<void>
   /** For what may come much later. */
@@ -76,8 +78,8 @@ export async function deliver<S extends Delivered>(
     const arrived = await awaitOutcome(delivery, sent, progress, stop)
     const { reply, repeated, hidden } = arrived
     const visibleSeconds = secondsToVisible(arrived, sentAt)
-    const { name, since } = content
-    return tellReply(request, reply, { name, visibleSeconds, repeated, hidden, url, since })
+    const { name, since, label } = content
+    return tellReply(request, reply, { name, visibleSeconds, repeated, hidden, url, since, label })
   } catch (error) {
     progress.clear()
     if (error instanceof BatchRefused) return tellEnd(delivery, error.reply)

@@ -41,21 +41,18 @@ export async function load(
   return stop.aborted ? Math.max(worst, EXIT.cancelled) : worst
 }
 
-const loadOne = (
-  request: LoadRequest,
-  platform: Brokers,
-  progress: Progress,
-  stop: AbortSignal,
-  sender = new KafkaSender(platform, request.batch, request.wait),
-): Promise<number> =>
-  deliver({ request, sender, content: new NamedObject(request, sender), url: platform.url }, progress, stop)
+function loadOne(request: LoadRequest, platform: Brokers, progress: Progress, stop: AbortSignal): Promise<number> {
+  const sender = new KafkaSender(platform, request.batch, request.wait)
+  return deliver({ request, sender, content: new NamedObject(request, sender), url: platform.url }, progress, stop)
+}
 
 /** One of several: without a line of progress, and what goes wrong with it keeps nobody from the others. */
 async function loadAmong(request: LoadRequest, platform: Brokers, stop: AbortSignal): Promise<number> {
   const nowhere = new Writable({ write: (_, __, done) => done() })
   const sender = new KafkaSender(platform, request.batch, request.wait, nowhere)
+  const content = new NamedObject(request, sender, nameOf(request.claim))
   try {
-    return await loadOne(request, platform, new Progress(nowhere), stop, sender)
+    return await deliver({ request, sender, content, url: platform.url }, new Progress(nowhere), stop)
   } catch (error) {
     if (!(error instanceof CommandFailure)) throw error
     console.error(`${nameOf(request.claim)}: ${error.message}`)
@@ -67,12 +64,14 @@ class NamedObject implements Content {
   readonly name: string
   readonly announced: string
   readonly since = 'it was asked for'
+  readonly label: string | undefined
   private readonly request: LoadRequest
   private readonly sender: KafkaSender
 
-  constructor(request: LoadRequest, sender: KafkaSender) {
+  constructor(request: LoadRequest, sender: KafkaSender, label?: string) {
     this.request = request
     this.sender = sender
+    this.label = label
     this.name = nameOf(request.claim)
     this.announced = ` of ${this.name}`
   }

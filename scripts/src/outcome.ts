@@ -18,6 +18,8 @@ export interface Sending {
   url: string | undefined
   /** Where visibleSeconds begin; by default when the last of it was sent. */
   since?: string | undefined
+  /** Told with a success, too: for one of several batches. */
+  label?: string | undefined
 }
 
 const RULES: Record<Rule, string> = {
@@ -59,8 +61,9 @@ export function describeReply(reply: Reply, sending: Sending): string {
 }
 
 function describeSuccess({ dryRun, rows, chunks, finishedAt }: Reply, sending: Sending): string {
-  const { repeated, visibleSeconds: seconds, hidden, since: begun = 'the last was sent' } = sending
-  const what = `${plural(rows.accepted, 'row')} in ${plural(chunks ?? 1, 'chunk')}`
+  const { repeated, visibleSeconds: seconds, hidden, label, since: begun = 'the last was sent' } = sending
+  const counts = `${plural(rows.accepted, 'row')} in ${plural(chunks ?? 1, 'chunk')}`
+  const what = label === undefined ? counts : `${label}: ${counts}`
   if (dryRun) return `succeeded (dry run): ${what}, all of them good; nothing was stored`
   const since = hidden === undefined ? '' : `; ${hidden}`
   if (repeated) return `succeeded before, at ${utc(finishedAt)}: ${what}; sending it again changed nothing${since}`

@@ -6,7 +6,7 @@ const read = (file: string): string => readFileSync(new URL(file, root), 'utf8')
 
 /** The variables that a service reads: the keys of its schema, and of those that are spread into it. */
 function variables(...files: string[]): string[] {
-  return files.flatMap((file) => [...read(file).matchAll(/^ {2}([A-Z][A-Z_]+):/gm)].map(([, name]) => name!))
+  return files.flatMap((file) => [...read(file).matchAll(/^ {2}([A-Z][A-Z0-9_]+):/gm)].map(([, name]) => name!))
 }
 
 describe('README', () => {
@@ -16,7 +16,7 @@ describe('README', () => {
       'services/rates-api/src/config.ts',
       'services/ingest/src/config.ts',
     )
-    const told = [...read('README.md').matchAll(/^\| `([A-Z_]+)` \|/gm)].map(([, name]) => name!)
+    const told = [...read('README.md').matchAll(/^\| `([A-Z0-9_]+)` \|/gm)].map(([, name]) => name!)
     expect(settings).toContain('DATABASE_URL')
     expect(new Set(told)).toEqual(new Set(settings))
   })

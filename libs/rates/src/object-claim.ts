@@ -1,5 +1,3 @@
-import { createHash } from 'node:crypto'
-
 /** An object that is to become a batch, as a message names it. */
 export interface ObjectClaim {
   bucket: string
@@ -25,13 +23,6 @@ export class BadObjectClaim extends Error {
     this.name = 'BadObjectClaim'
   }
 }
-
-/** The id of the batch that an object is where nobody names one: the same object is the same batch. */
-export const objectBatchId = ({ bucket, key, etag }: { bucket: string; key: string; etag: string }): string =>
-  `object-${createHash('sha256')
-    .update(JSON.stringify([bucket, key, etag]))
-    .digest('hex')
-    .slice(0, 40)}`
 
 /** Reads a claim's JSON. @throws BadObjectClaim */
 export const readObjectClaim = (value: Uint8Array | null): ObjectClaim => checkObjectClaim(parseObject(value))

@@ -147,7 +147,7 @@ describe('rates ask', () => {
     expect(late).toMatchObject({ code: 3, out: '', err: expect.stringContaining('no answer within 0.5 s') })
     const [none] = linesOf(await askMany('{}', '--wait', '0.5s'))
     expect(none).toEqual({ line: 1, status: null, error: expect.stringContaining('no answer within 0.5 s') })
-    const running = startRates(env, ['ask', ...PLACES, ...SHORT])
+    const running = startRates(env, ['ask', ...PLACES, ...SHORT, '--wait', '1d'])
     await eventually(() => running.said.err.includes('waiting for the answer'), { what: 'it waiting' })
     running.child.kill('SIGINT')
     expect(await running.ended).toMatchObject({ code: 130, out: '' })

@@ -34,7 +34,7 @@ What is answered are the bytes that HTTP has: JSON, or CSV and NDJSON where --fo
 record is fetched from the API and checked by its size and sha256; a file appears when all is in it, or not at all.
 
 QUERY is the JSON of a query, - is standard input with one on each line: then each answer is a line of JSON with line,
-status, contentType and body, in the order of the queries, of which 100 are on their way at a time. An answer of more
+status, contentType and body, in the order of the queries, of which 500 are on their way at a time. An answer of more
 than 64 MB is not fetched for that: its line has the claim, by whose url it can be.
 
 Exit codes (of many queries, the highest):

@@ -7,6 +7,7 @@ import { produceBatch } from '@rates/service/produce-batch'
 import { Command, InvalidArgumentError } from 'commander'
 import { postApi, readApi } from '../api.ts'
 import { findApi, urlOption } from '../api-url.ts'
+import { Asker } from '../asker.ts'
 import { BatchSession } from '../batch-session.ts'
 import { explainKafka, kafkaSettings, requireBrokers } from '../brokers.ts'
 import { CommandFailure, EXIT, exitWith, usageExits } from '../exit.ts'
@@ -28,10 +29,18 @@ interface System {
   timeoutSeconds: number
 }
 
+interface Options {
+  timeout: number
+  /** Whether the platform answers queries by message. */
+  queries: boolean
+  url?: string
+}
+
 export function checkCommand(): Command {
   const command = new Command('check')
     .description('send a batch of three prices, read it back, revert it: does all of it work?')
-    .option('--timeout <duration>', 'wait so long for the reply', readTimeout, 60)
+    .option('--timeout <duration>', 'wait so long for the reply, and for the answer to a query', readTimeout, 60)
+    .option('--no-queries', 'ask nothing by message: the platform runs with QUERIES=false')
     .addOption(urlOption())
     .addHelpText(
       'after',
@@ -43,7 +52,7 @@ Environment: KAFKA_BROKERS, RATES_URL (else what "rates start" runs here), and t
 
 Exit codes: 0 all of it works; 1 something is not as it has to be; 3 Kafka or the API cannot be reached, or no reply came.`,
     )
-    .action(({ timeout, url }: { timeout: number; url?: string }) => exitWith(() => check(timeout, url)))
+    .action((options: Options) => exitWith(() => check(options)))
   return usageExits(command)
 }
 
@@ -54,7 +63,7 @@ function readTimeout(text: string): number {
   return seconds
 }
 
-async function check(timeoutSeconds: number, given: string | undefined): Promise<number> {
+async function check({ timeout: timeoutSeconds, queries, url: given }: Options): Promise<number> {
   // What is missing is told in one go.
   const { brokers, prefix } = await (given === undefined ? findRunning('brokers', 'url') : findRunning('brokers'))
   const url = await findApi(given)
@@ -67,6 +76,7 @@ async function check(timeoutSeconds: number, given: string | undefined): Promise
   try {
     await expectRate(url, day, { day, price: AVERAGE, count: PRICES.length })
     tell('rates', `${day}: the average of 3 prices is ${AVERAGE}`)
+    if (queries) tell('query', `the same by a message, answered after ${(await askRate(system, day)).toFixed(2)} s`)
   } finally {
     await postApi<Batch>(url, `/batches/${encodeURIComponent(id)}/revert`)
   }
@@ -136,17 +146,47 @@ function expectReply({ state, rows, error }: Reply, id: string): void {
   )
 }
 
+const queryOf = (day: string) => ({ date_from: day, date_to: day, orig_code: FROM, dest_code: TO })
+
 async function expectRate(url: string, day: string, expected: DailyRate): Promise<void> {
-  const query = new URLSearchParams({ date_from: day, date_to: day, orig_code: FROM, dest_code: TO })
-  const answer = await readApi<{ rates: DailyRate[] }>(url, `/rates?${query.toString()}`)
-  const found = answer?.rates[0]
+  const path = `/rates?${new URLSearchParams(queryOf(day)).toString()}`
+  judge(`GET ${path}`, await readApi(url, path), expected)
+}
+
+/** @returns the seconds until the answer was there */
+async function askRate({ brokers, prefix, timeoutSeconds }: System, day: string): Promise<number> {
+  const asker = new Asker(kafkaSettings(brokers, 'rates-check'), prefix, undefined, timeoutSeconds)
+  try {
+    await asker.ready
+    const began = performance.now()
+    const answer = await asker.ask(Buffer.from(JSON.stringify(queryOf(day))))
+    if (answer === undefined) {
+      const said = `No answer to a query came within ${timeoutSeconds} s: does an API run that answers them?`
+      throw new CommandFailure(EXIT.unreachable, said)
+    }
+    const seconds = (performance.now() - began) / 1000
+    const text = Buffer.from(answer.value).toString()
+    if (answer.status !== 200)
+      throw new CommandFailure(EXIT.refused, `A query by message gets ${answer.status}: ${text}`)
+    judge('A query by message', JSON.parse(text), { day, price: AVERAGE, count: PRICES.length })
+    return seconds
+  } catch (error) {
+    throw explainKafka(error, brokers) ?? error
+  } finally {
+    await asker.close()
+  }
+}
+
+function judge(what: string, answer: unknown, expected: DailyRate): void {
+  const { rates = [] } = (answer ?? {}) as { rates?: DailyRate[] }
+  const [found] = rates
   if (
-    answer?.rates.length === 1 &&
+    rates.length === 1 &&
     found?.price === expected.price &&
-    found.day === day &&
+    found.day === expected.day &&
     found.count === expected.count
   )
     return
   const said = `${JSON.stringify(answer)}, not ${JSON.stringify({ rates: [expected] })}`
-  throw new CommandFailure(EXIT.refused, `GET /rates?${query.toString()} answers ${said}`)
+  throw new CommandFailure(EXIT.refused, `${what} answers ${said}`)
 }

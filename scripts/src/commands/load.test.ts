@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
-import { objectBatchId } from '@rates/core/object-claim'
+import { objectBatchId } from '@rates/service/object-batch-id'
 import { readRequests } from './load.ts'
 
 const now = new Date('2026-01-31T08:00:00Z')

@@ -1,4 +1,5 @@
-import { BadObjectClaim, objectBatchId, readObjectClaim, type ObjectClaim } from '@rates/core/object-claim'
+import { BadObjectClaim, readObjectClaim, type ObjectClaim } from '@rates/core/object-claim'
+import { objectBatchId } from '@rates/service/object-batch-id'
 import { Command, Option } from 'commander'
 import { findApi, urlOption } from '../api-url.ts'
 import { addBatchOptions, addWaitOptions, readBatch, readWaiting, type BatchOptions } from '../batch-options.ts'

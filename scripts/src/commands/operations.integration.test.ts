@@ -211,6 +211,8 @@ describe('rates status', () => {
         lag: 0,
         workers: [{ name: worker.name, partitions: [0, 1] }],
       })),
+      queries: { topic: line.topics.queries, lag: 0, workers: [] },
+      objects: { topic: line.topics.objects, lag: 0, workers: [] },
     })
     const { rows } = await line.pool.query<{ n: number }>(
       `select count(*)::int as n from batches where state = 'failed'`,
@@ -219,6 +221,7 @@ describe('rates status', () => {
       open: 0,
       failedInDay: rows[0]!.n,
       repliesUnsent: 0,
+      objects: { waiting: 0, loading: 0, oldest: null },
       lastPublished: { rows: expect.any(Number) },
     })
     expect(status.code).toBe(0)

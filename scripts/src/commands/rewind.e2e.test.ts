@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { type OutgoingRecord } from '@rates/service/kafka'
 import { GroupInUse, setOffsets } from '@rates/service/kafka-offsets'
+import { groupNames } from '@rates/service/topics'
 import { chunkRecords, csv, testBatch, type TestBatch } from '@rates/testing/batches'
 import { settled } from '@rates/testing/facts'
 import { startLine, type Line } from '@rates/testing/line'
@@ -175,6 +176,10 @@ describe('rates rewind', () => {
   })
 
   it('compares what senders were told with what is', async () => {
+    // What somebody was told who asked is no outcome: it was true then.
+    const asked = { id: 'whole-1', batchId: 'whole-1', dryRun: false, state: 'failed' }
+    const headers = { status: '200', 'content-type': 'application/json' }
+    await line.send([{ topic: line.topics.replies, headers, value: Buffer.from(JSON.stringify(asked)) }])
     const good = await rewind('--to', iso(backupAt), '--check', '--json')
     expect(good).toMatchObject({ code: 0, err: '' })
     // A reply for each batch at least; those given once more after the replay are records of their own.
@@ -204,6 +209,32 @@ describe('rates rewind', () => {
     await settled(line)
     expect(await everything()).toEqual(complete)
     await worker.stop()
+  })
+
+  it('sets the events of objects back, too, and leaves queries alone', async () => {
+    const { objects, queries } = groupNames(line.prefix)
+    await line.send([
+      { topic: line.topics.objects, headers: {}, value: Buffer.from('{"Records":[]}') },
+      { topic: line.topics.queries, headers: {}, value: Buffer.from('{}') },
+    ])
+    const read = async (group: string, topic: string): Promise<void> => {
+      const ends = await line.admin.ends(topic)
+      await setOffsets(line.kafka, group, topic, new Map(ends.map(({ partition, high }) => [partition, high])))
+    }
+    await read(objects, line.topics.objects)
+    await read(queries, line.topics.queries)
+    const done = await rewind('--to', iso(backupAt), '--yes')
+    expect(done).toMatchObject({
+      code: 0,
+      err: '',
+      out: expect.stringMatching(/rates\.objects, read by .*rates-objects\n/),
+    })
+    const [events, questions] = await Promise.all([
+      line.admin.progress(objects, line.topics.objects),
+      line.admin.progress(queries, line.topics.queries),
+    ])
+    expect(events.map(({ committed }) => committed)).toEqual(events.map(() => 0n))
+    expect(questions.map(({ committed }) => committed)).toEqual(questions.map(({ high }) => high))
   })
 
   it('tells where records are not kept any more', async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
-import { objectBatchId } from '@rates/core/object-claim'
+import { objectBatchId } from '@rates/service/object-batch-id'
 import { OBJECT_TYPE } from '@rates/core/wire'
 import { sha256 } from '@rates/service/compression'
 import { planRedrive, readLetter } from './letter.ts'

@@ -1,8 +1,9 @@
 import { MAX_CHUNK_WIRE_BYTES } from '@rates/core/limits'
-import { BadObjectClaim, objectBatchId, readObjectClaim, type ObjectClaim } from '@rates/core/object-claim'
+import { BadObjectClaim, readObjectClaim, type ObjectClaim } from '@rates/core/object-claim'
 import { OBJECT_TYPE, readEnvelope } from '@rates/core/wire'
 import { sha256 } from '@rates/service/compression'
 import { type IncomingRecord, type OutgoingRecord } from '@rates/service/kafka'
+import { objectBatchId } from '@rates/service/object-batch-id'
 
 /** A record as it lies among the dead letters; docs/wire.md names its headers. */
 export interface Letter {

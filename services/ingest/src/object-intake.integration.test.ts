@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
-import { objectBatchId } from '@rates/core/object-claim'
+import { objectBatchId } from '@rates/service/object-batch-id'
 import { OBJECT_TYPE, type BatchHeaders } from '@rates/core/wire'
 import { cancelBatch } from '@rates/service/produce-batch'
 import { groupNames } from '@rates/service/topics'
@@ -52,6 +52,11 @@ afterAll(async () => {
 
 let named = 0
 const object = () => ({ bucket: 'prices', key: `day/${++named}.csv`, etag: `etag-${named}` })
+
+const unpinned = () => {
+  const { bucket, key } = object()
+  return { bucket, key }
+}
 
 const claim = (what: object | string, headers: Record<string, string> = {}) => ({
   topic: line.topics.batches,
@@ -333,7 +338,7 @@ describe('while the store is away', () => {
   })
 
   it('a batch fails at its deadline, also before its object was looked at', async () => {
-    const [one, { etag: _, ...other }, { etag: __, ...patient }] = [object(), object(), object()]
+    const [one, other, patient] = [object(), unpinned(), unpinned()]
     const deadline = new Date(Date.now() + 500).toISOString()
     await line.send([
       claim(one, { deadline }),
@@ -461,7 +466,7 @@ describe('a record that ends its workers', () => {
   it('fails its batch, whether its row is there or not', async () => {
     const error = { code: 'internal_error', message: 'poison' } as const
     const replies = { replies: line.topics.replies, allowed: [line.topics.replies], webhooks: null }
-    const [bound, { etag: _, ...unbound }] = [object(), object()]
+    const [bound, unbound] = [object(), unpinned()]
     for (const [place, what] of [
       ['poison-1', bound],
       ['poison-2', unbound],

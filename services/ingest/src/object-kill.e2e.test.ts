@@ -52,7 +52,7 @@ describe('a worker that loads an object', () => {
         const batch = testBatch(200_000)
         const body = csv(batch.lines)
         await line.put('drained.csv', body)
-        const held = line.door.hold(Math.floor(body.length / 2))
+        const held = line.door.hold(Math.floor(body.length * 0.8))
         const first = await startWorkerProcess(line, line.settings)
         await line.claim({ key: 'drained.csv' }, named(batch))
         await held.reached

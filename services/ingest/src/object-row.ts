@@ -1,4 +1,5 @@
-import { objectBatchId, type ObjectClaim } from '@rates/core/object-claim'
+import { type ObjectClaim } from '@rates/core/object-claim'
+import { objectBatchId } from '@rates/service/object-batch-id'
 import type pg from 'pg'
 import { type RequestHeaders } from './object-metadata.ts'
 

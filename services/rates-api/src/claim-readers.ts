@@ -50,7 +50,7 @@ export class ClaimReaders {
     const broke = (error: unknown): void => {
       if (gone.signal.aborted) return
       fault = error
-      // Not all of its id: that would let whoever sees the log read it.
+      // The beginning tells which one; by all of its id whoever sees the log could read it.
       log[isTransientOfStore(error) ? 'warn' : 'error'](
         { err: error, claim: claim.id.slice(0, 6) },
         'what was put away cannot be read',

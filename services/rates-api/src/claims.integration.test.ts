@@ -182,25 +182,34 @@ describe('reading', () => {
     const url = `${patient.url}/claims/${large.id}`
     const readers = async (): Promise<number> => sum(await patient.metrics(), 'rates_claim_readers')
     const paused = await Promise.all(Array.from({ length: 16 }, () => pausedReader(url)))
-    expect(paused.map(({ statusCode }) => statusCode)).toEqual(paused.map(() => 200))
-    const more = await fetch(url)
-    expect([more.status, more.headers.get('retry-after'), more.headers.get('etag')]).toEqual([503, '5', null])
-    expect((await fetch(url, { method: 'HEAD' })).status).toBe(200) // it reads nothing
-    await eventually(async () => Promise.resolve(patient.pool.idleCount === patient.pool.totalCount))
-    expect(await readers()).toBe(16)
-    const [first, ...others] = paused
-    for (const other of others) other.destroy()
-    expect(sha256Of(await bodyOf(first!))).toBe(large.sha256)
-    await eventually(async () => (await readers()) === 0)
-    expect((await bodyOf(await pausedReader(url))).length).toBe(LARGE)
-    await patient.close()
+    try {
+      expect(paused.map(({ statusCode }) => statusCode)).toEqual(paused.map(() => 200))
+      const more = await fetch(url)
+      await more.body?.cancel()
+      expect([more.status, more.headers.get('retry-after'), more.headers.get('etag')]).toEqual([503, '5', null])
+      expect((await fetch(url, { method: 'HEAD' })).status).toBe(200) // it reads nothing
+      await eventually(async () => Promise.resolve(patient.pool.idleCount === patient.pool.totalCount))
+      expect(await readers()).toBe(16)
+      const [first, ...others] = paused
+      for (const other of others) other.destroy()
+      expect(sha256Of(await bodyOf(first!))).toBe(large.sha256)
+      await eventually(async () => (await readers()) === 0)
+      expect((await bodyOf(await pausedReader(url))).length).toBe(LARGE)
+    } finally {
+      for (const each of paused) each.destroy()
+      await patient.close()
+    }
   })
 
   it('cuts who takes nothing', async () => {
     const left = await reads('left')
     const paused = await pausedReader(urlOf(large))
-    await eventually(async () => (await reads('left')) === left + 1)
-    await expect(bodyOf(paused)).rejects.toThrow('aborted')
+    try {
+      await eventually(async () => (await reads('left')) === left + 1)
+      await expect(bodyOf(paused)).rejects.toThrow('aborted')
+    } finally {
+      paused.destroy()
+    }
     expect(sum(await api.metrics(), 'rates_claim_readers')).toBe(0)
   })
 

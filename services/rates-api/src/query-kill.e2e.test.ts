@@ -94,5 +94,6 @@ describe('two processes', () => {
     leaving.signal('SIGTERM')
     expect(await leaving.exited).toEqual({ code: 0, signal: null })
     await eachIsAnsweredOnce(QUERIES)
+    expect(await answers.all()).toHaveLength(QUERIES)
   })
 })

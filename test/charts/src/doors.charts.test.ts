@@ -152,6 +152,9 @@ describe('queries and claims', () => {
   test('are off where they are not wanted', async () => {
     const manifests = await render('rates', { files: minimal, values: { queries: { enabled: false } } })
     expect(settings(manifests, 'api')['QUERIES']).toBe('false')
+    const check = (of: readonly Manifest[]): string[] => only(of, 'Pod')['spec'].containers[0].args as string[]
+    expect(check(manifests)).toContain('--no-queries')
+    expect(check(await render('rates', { files: minimal }))).not.toContain('--no-queries')
   })
 })
 
@@ -168,8 +171,10 @@ test('buckets are the workers’ list', async () => {
 
 test('the notes tell of them, and of a store that is talked to in the clear', async () => {
   const told = await notes('rates', file('rates ha'))
-  expect(told).toContain('queries      on rates.queries; answers above 65536 bytes are kept for 48 h in s3://rates-claims')
-  expect(told).toContain('files        of s3://acme-inbox, s3://other-inbox, told of on rates.objects')
+  expect(told).toContain(
+    'queries      on prod.rates.queries; answers above 65536 bytes are kept for 48 h in s3://rates-claims',
+  )
+  expect(told).toContain('files        of s3://acme-inbox, s3://other-inbox, told of on prod.rates.objects')
   expect(told).toContain('+              to the object store, verified')
   const minimalNotes = await notes('rates', file('rates minimal'))
   expect(minimalNotes).toContain('for 24 h in PostgreSQL')

@@ -30,17 +30,19 @@ export interface MonitoredOptions {
   /** How many, and their settings. */
   workers?: number
   settings?: Record<string, string>
+  /** The API's. */
+  api?: Record<string, string>
   /** What is done before any of them starts. */
   prepare?: ((line: Line) => Promise<unknown>) | undefined
 }
 
 export async function startMonitored(options: MonitoredOptions = {}): Promise<Monitored> {
-  const { partitions = 4, workers: count = 1, settings = {}, prepare } = options
+  const { partitions = 4, workers: count = 1, settings = {}, api: apiSettings = {}, prepare } = options
   const line = await startLine({ partitions })
   try {
     await prepare?.(line)
     const [api, ...workers] = await Promise.all([
-      startApiProcess(line),
+      startApiProcess(line, apiSettings),
       ...Array.from({ length: count }, () => startWorkerProcess(line, settings)),
     ])
     const said = await Promise.all([api.said('listening'), ...workers.map((each) => each.said('worker started'))])

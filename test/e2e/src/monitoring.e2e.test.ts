@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { afterAll, beforeAll, expect, it } from '@jest/globals'
 import { dashboards } from '@rates/monitoring/dashboards/all'
-import { queriesOf, queriesOfRules, substituted, type Asked } from '@rates/monitoring/queries'
+import { doors as doorsDashboard } from '@rates/monitoring/dashboards/doors'
+import { panelsOf, queriesOf, queriesOfRules, substituted, targetsOf, type Asked } from '@rates/monitoring/queries'
 import { eventually } from '@rates/testing/eventually'
 import { familyOf, readExposition, type Family } from '@rates/testing/exposition'
 import { readPromql } from '@rates/testing/promql'
@@ -9,6 +10,7 @@ import { startReceiver } from '@rates/testing/receiver'
 import { describeWithPrometheus } from '@rates/testing/with-prometheus'
 import { startMonitored, type Monitored } from './monitored.ts'
 import { leaveOpen, useAll } from './use-all.ts'
+import { openDoors, useDoors } from './use-doors.ts'
 
 const root = new URL('../../../', import.meta.url)
 const read = (path: string): string => readFileSync(new URL(path, root), 'utf8')
@@ -39,13 +41,17 @@ let system: Monitored
 const live = new Map<string, Family>()
 
 beforeAll(async () => {
-  const receiver = await startReceiver()
+  const [receiver, doors] = await Promise.all([startReceiver(), openDoors()])
+  const objects = { ...doors.settings, OBJECT_BUCKETS: doors.bucket }
   system = await startMonitored({
     workers: 2,
-    settings: { COMPACT_AFTER_SECONDS: '0', WEBHOOK_URL: receiver.url },
+    settings: { ...objects, COMPACT_AFTER_SECONDS: '0', WEBHOOK_URL: receiver.url },
+    api: { ANSWER_MAX_BYTES: '1000' },
   })
   system.line.defer(() => receiver.close())
+  system.line.defer(() => doors.close())
   await useAll(system.line, system.url)
+  await useDoors(system.line, doors, system.url)
   // Rules are evaluated every 15 to 60 s, and some use what others have recorded.
   await eventually(async () => (await ruleStates()).every(({ lastEvaluation }) => isPast(lastEvaluation)), {
     within: 150_000,
@@ -60,8 +66,8 @@ beforeAll(async () => {
     },
     { within: 30_000, every: 1_000, what: 'the slack of the open batch being exported' },
   )
-}, 300_000)
-afterAll(() => system.line.close())
+}, 900_000)
+afterAll(() => system?.line.close())
 
 const isPast = (time: string): boolean => !time.startsWith('0001-')
 
@@ -92,6 +98,16 @@ describeWithPrometheus('what is asked of a running system', () => {
       await system.query(expr).catch((error: Error) => faults.push(`${where}: ${error.message}`))
     }
     expect(faults).toEqual([])
+  })
+
+  it('has something to show in each panel of the doors', async () => {
+    const empty: string[] = []
+    for (const panel of panelsOf(doorsDashboard)) {
+      const series = await Promise.all(targetsOf(panel).map(({ expr }) => system.query(substituted(expr))))
+      if (series.flat().length === 0) empty.push(panel.title!)
+    }
+    // No webhook waits.
+    expect(empty).toEqual(['Oldest webhook'])
   })
 
   it('has rules without errors', async () => {

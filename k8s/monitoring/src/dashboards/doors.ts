@@ -53,7 +53,7 @@ const queries = row('Queries by message', 8, [
     title: 'Answers',
     description: 'Answers that were sent, by what was asked and how it went; none: a query that cannot be read.',
     unit: 'cps',
-    queries: [by('query, status', 'rates_queries_total', '{{query}} {{status}}')],
+    queries: [{ expr: `${perSecond('query, status', 'rates_queries_total')} > 0`, legend: '{{query}} {{status}}' }],
   },
   {
     title: 'From query to answer (p50, p99)',
@@ -88,7 +88,7 @@ const queries = row('Queries by message', 8, [
   },
 ])
 
-const claims = row('Answers that were put away', 6, [
+const claims = row('Answers that were put away', 8, [
   {
     title: 'Put away',
     description: 'By what came of it: too_large is answered by 413, failed is tried again until it works.',
