@@ -22,7 +22,7 @@ beforeAll(async () => {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   api = `http://127.0.0.1:${(server.address() as AddressInfo).port}/base`
 })
-afterAll(() => server.close())
+afterAll(() => void server.close())
 
 const problem = (status: number, detail: string) => (response: ServerResponse) =>
   void response

@@ -44,10 +44,9 @@ describe('inOrder', () => {
     expect((await failing.next()).value).toBe(1)
     await expect(failing.next()).rejects.toThrow('two')
     const broken = inOrder(numbers(new Error('source')), 8, (i) => Promise.resolve(i))
-    await expect(
-      (async () => {
-        for await (const _ of broken);
-      })(),
-    ).rejects.toThrow('source')
+    expect((await broken.next()).value).toBe(1)
+    await expect(async () => {
+      while (!(await broken.next()).done);
+    }).rejects.toThrow('source')
   })
 })

@@ -80,11 +80,20 @@ export class KafkaSender implements Sender<Delivered> {
     const { url } = this.platform
     const over = new AbortController()
     const shownUntil = AbortSignal.any([over.signal, signal])
-    const elapsed = (): Promise<void> => showElapsed('waiting for the reply', shownUntil, this.screen)
+    const known = new AbortController()
+    const elapsed = (until: AbortSignal): Promise<void> => showElapsed('waiting for the reply', until, this.screen)
     const path = `/batches/${encodeURIComponent(this.batch.batchId)}${this.batch.dryRun ? '?dryRun=true' : ''}`
     // The reply is what counts: an API that cannot be asked keeps nobody from it.
-    const shown =
-      url === undefined ? elapsed() : followBatch({ url, path }, rows, progress, shownUntil).catch(() => elapsed())
+    const follow = async (api: string): Promise<void> => {
+      // What nobody has counted here is no progress before the platform has begun with it.
+      const begun = rows === undefined ? elapsed(AbortSignal.any([known.signal, shownUntil])) : undefined
+      const seen = (): void => known.abort()
+      await followBatch({ url: api, path }, rows, progress, shownUntil, seen).catch(() => {
+        if (begun === undefined || known.signal.aborted) return elapsed(shownUntil)
+      })
+      await begun
+    }
+    const shown = url === undefined ? elapsed(shownUntil) : follow(url)
     try {
       const arrived = await Promise.race([this.session.inbox.first, rejectOn(signal)])
       if (arrived.reply.state === 'succeeded') progress.update(rows ?? arrived.reply.rows.accepted)

@@ -135,7 +135,9 @@ describe('rates ask', () => {
     const running = startRates(env, ['ask', '-'], 'input')
     const query = `${JSON.stringify(rates('2021-01-02'))}\n`
     running.child.stdin!.write(query)
-    await eventually(() => running.said.out.startsWith('{"line":1,"status":200'), { what: 'the first answer' })
+    await eventually(() => Promise.resolve(running.said.out.startsWith('{"line":1,"status":200')), {
+      what: 'the first answer',
+    })
     running.child.stdout!.destroy()
     running.child.stdin!.write(query)
     expect(await running.ended).toMatchObject({ code: 0, err: '' })
@@ -148,7 +150,7 @@ describe('rates ask', () => {
     const [none] = linesOf(await askMany('{}', '--wait', '0.5s'))
     expect(none).toEqual({ line: 1, status: null, error: expect.stringContaining('no answer within 0.5 s') })
     const running = startRates(env, ['ask', ...PLACES, ...SHORT, '--wait', '1d'])
-    await eventually(() => running.said.err.includes('waiting for the answer'), { what: 'it waiting' })
+    await eventually(() => Promise.resolve(running.said.err.includes('waiting for the answer')), { what: 'it waiting' })
     running.child.kill('SIGINT')
     expect(await running.ended).toMatchObject({ code: 130, out: '' })
   })

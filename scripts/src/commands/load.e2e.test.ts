@@ -74,9 +74,11 @@ describe('rates load', () => {
     await worker.stop() // nobody reads what is asked for
     await line.put('late.csv', csv(testBatch(100).lines))
     const running = startRates(env, ['load', url('late.csv'), '--batch-id', 'late'])
-    await eventually(() => running.said.err.includes('waiting for the reply'), { what: 'it waiting' })
+    await eventually(() => Promise.resolve(running.said.err.includes('waiting for the reply')), { what: 'it waiting' })
     running.child.kill('SIGINT')
-    await eventually(() => running.said.err.includes('cancelling the batch'), { what: 'it cancelling' })
+    await eventually(() => Promise.resolve(running.said.err.includes('cancelling the batch')), {
+      what: 'it cancelling',
+    })
     worker = await startTestWorker(line, line.settings)
     const { code, out } = await running.ended
     expect([code, (await line.reply('late')).state]).toEqual([4, 'cancelled'])

@@ -225,7 +225,7 @@ describe('rates status', () => {
       lastPublished: { rows: expect.any(Number) },
     })
     expect(status.code).toBe(0)
-    expect(page.out).toContain(`1 worker on 2 partitions  ${worker.name}: 0-1\n`)
+    expect(page.out).toMatch(new RegExp(`1 worker on 2 partitions +${worker.name}: 0-1\n`))
     expect(away).toMatchObject({
       code: 3,
       out: expect.stringContaining('unknown: Kafka cannot be reached at 127.0.0.1:1'),
@@ -278,6 +278,8 @@ describe('rates doctor', () => {
         'fsync: off',
         'full_page_writes: off',
         `${names.replies}: it is not there`,
+        `${names.queries}: it is not there`,
+        `${names.objects}: it is not there`,
         `${names.batches}: it takes records of 500 000 bytes, not of 920 000`,
         `${names.batches}: records are kept for 1 h 0 min, not for 7 days: batches that wait longer than that are lost`,
         `${names.batches}: records have their senders' times, on which time limits and rewinding must not run`,

@@ -107,8 +107,8 @@ describe('the metrics of a worker', () => {
     const samples = await scrape()
     expect(samples.filter(({ name }) => name === 'rates_ingest_consumer_lag_messages')).toHaveLength(6)
     // No API runs here, and nobody has buckets: queries wait for their answers, beside the lanes.
-    const questions = { topic: line.topics.queries, value: Buffer.from('{}') }
-    await line.send([questions, questions])
+    const query = { topic: line.topics.queries, headers: {}, value: Buffer.from('{}') }
+    await line.send([query, query])
     const behind = (name: string): Promise<number> => scrape().then((all) => sum(all, name, { door: 'queries' }))
     await eventually(async () => (await behind('rates_door_lag_messages')) === 2)
     await eventually(async () => (await behind('rates_door_lag_seconds')) > 5, { within: 30_000 })

@@ -29,7 +29,7 @@ export interface LotParts {
 }
 
 /** A lot ends with the first of these: queries, bytes of their answers, milliseconds. */
-const LOT = { queries: 100, bytes: 512 * 1024, milliseconds: 10_000 }
+const LOT = { queries: 100, bytes: 256 * 1024, milliseconds: 10_000 }
 /** A lot that took longer may be of a process that stood still: answers are forgotten after a quarter of an hour. */
 const LONG_MILLISECONDS = 5 * 60_000
 

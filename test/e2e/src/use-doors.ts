@@ -75,7 +75,7 @@ async function loadObjects(line: Line, { store, bucket }: Doors): Promise<string
   await line.send([
     claim(claimed.id, 'claimed.csv'),
     claim(missing.id, 'missing.csv'),
-    { topic: line.topics.objects, value: Buffer.from(JSON.stringify(event)) },
+    { topic: line.topics.objects, headers: {}, value: Buffer.from(JSON.stringify(event)) },
   ])
   for (const { id } of [claimed, notified, missing]) await line.reply(id, 60_000)
   for (const key of ['claimed.csv', 'notified.csv']) {
