@@ -9,6 +9,7 @@ import { type LedgerBatch } from '@rates/service/ledger/open'
 import { type Logger } from '@rates/service/log'
 import { addressOf, type ObjectStore, type ObjectVersion } from '@rates/service/object-store'
 import { laneOf } from '@rates/service/produce-batch'
+import { collectYoung } from '@rates/service/memory'
 import { unlessAborted } from '@rates/service/s3-faults'
 import { type TopicNames } from '@rates/service/topics'
 import { type Waiting } from '@rates/service/watched-pool'
@@ -164,6 +165,7 @@ export class LoadRun {
     const chunks = cutBatch(content, format, headers, { signal, progress: () => progress.bytes / found.size })
     for await (const { headers: chunk, body } of chunks) {
       if (chunk.chunk >= load.chunksSent) {
+        collectYoung()
         const record = { topic: laneOf(chunk, deps.topics), headers: writeChunkHeaders(chunk), value: body }
         await this.retry('send', () => unlessAborted(deps.producer.send([record]), signal))
         failpoint('sent-object-chunk')
