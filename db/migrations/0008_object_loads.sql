@@ -30,6 +30,7 @@ create table object_loads (
   waits int not null default 0,                 -- times in a row that it was put off
   next_at timestamptz not null default clock_timestamp(),
   refused_since timestamptz,                    -- the store refuses our credentials
+  foreign_since timestamptz,                    -- the leader may not load from its bucket; null again where another worker may
   leased_by text,
   leased_until timestamptz,
   note text,                                    -- why it waits
@@ -40,12 +41,13 @@ create table object_loads (
   ended_at timestamptz,
   tag_at timestamptz,                           -- when its outcome is to be tagged on the object; null: done, or not due
   tag_attempts int not null default 0,
-  check (batch_no is not null or state in ('waiting', 'loading')),
+  check (batch_no is not null or state in ('waiting', 'loading') or quarantined),
   check (not repeats or state = 'ended')
 );
 create unique index object_loads_loads on object_loads (batch_no) where not repeats;
 create index object_loads_batch on object_loads (batch_no);
 create index object_loads_due on object_loads (next_at) where state in ('waiting', 'loading');
-create index object_loads_sent on object_loads (no) where state = 'sent';
+create index object_loads_going on object_loads (batch_no) where state <> 'ended';
+create index object_loads_foreign on object_loads (foreign_since) where foreign_since is not null and state in ('waiting', 'loading');
 create index object_loads_tag on object_loads (tag_at) where tag_at is not null;
 create index object_loads_object on object_loads (bucket, object_key);

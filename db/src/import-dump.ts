@@ -131,7 +131,7 @@ const kafkaSettings = ({ kafka, log }: ImportOptions): KafkaSettings => ({
 async function checkTopics(options: ImportOptions): Promise<void> {
   const admin = await connectAdmin(kafkaSettings(options))
   try {
-    const missing = await missingTopics(admin, options.kafka.prefix)
+    const missing = await missingTopics(admin, Object.values(topicNames(options.kafka.prefix)))
     if (missing.length > 0) throw new MissingTopics(missing)
   } finally {
     await admin.close()

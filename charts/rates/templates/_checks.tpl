@@ -37,6 +37,9 @@
 {{- if and .Values.s3.accessKeyId (not (or .Values.s3.secretAccessKey .Values.s3.existingSecret)) -}}
 {{- $faults = append $faults "s3.secretAccessKey: it is missing" -}}
 {{- end -}}
+{{- if has .Values.claims.bucket .Values.objects.buckets -}}
+{{- $faults = append $faults "claims.bucket: it is in objects.buckets, too: what is put away there would be loaded" -}}
+{{- end -}}
 {{- if and (not .Values.webhook.url) (or .Values.webhook.secret .Values.webhook.existingSecret) -}}
 {{- $faults = append $faults "webhook.url: it is missing; there is nothing to sign without it" -}}
 {{- end -}}

@@ -15,6 +15,8 @@ export interface ObjectClaim {
 
 const BUCKET = /^[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]$/
 const MAX_KEY_BYTES = 1024
+/** Each of its members at its longest, and white space. */
+const MAX_CLAIM_BYTES = 1 << 16
 
 /** What is wrong with a claim: the field, and its rule. */
 export class BadObjectClaim extends Error {
@@ -23,6 +25,8 @@ export class BadObjectClaim extends Error {
     this.name = 'BadObjectClaim'
   }
 }
+
+export const isBucketName = (name: string): boolean => BUCKET.test(name)
 
 /** Reads a claim's JSON. @throws BadObjectClaim */
 export const readObjectClaim = (value: Uint8Array | null): ObjectClaim => checkObjectClaim(parseObject(value))
@@ -44,10 +48,14 @@ export function checkObjectClaim(claim: Readonly<Record<string, unknown>>): Obje
   if (Buffer.byteLength(key) > MAX_KEY_BYTES || !key.isWellFormed()) {
     throw new BadObjectClaim('key', `is not well-formed text of up to ${MAX_KEY_BYTES} bytes`)
   }
+  // They name other objects on their way to a store, or in one that keeps files: one object would be two batches.
+  if (/(^|\/)\.{1,2}(\/|$)|^\/|\/\//.test(key)) {
+    throw new BadObjectClaim('key', 'has a part between slashes that is empty, "." or ".."')
+  }
   return {
     bucket,
     key,
-    etag: text('etag', /^[\u0021-\u007e]{1,200}$/, 'is no ETag')?.replace(/^"(.*)"$/, '$1'),
+    etag: text('etag', /^(?!""$)[\u0021-\u007e]{1,200}$/, 'is no ETag')?.replace(/^"(.*)"$/, '$1'),
     versionId: text('versionId', /^[\u0021-\u007e]{1,1024}$/, 'is no version of an object'),
     sha256: text('sha256', /^[0-9a-fA-F]{64}$/, 'is not 64 hexadecimal digits')?.toLowerCase(),
     contentType: text(
@@ -62,6 +70,9 @@ export function checkObjectClaim(claim: Readonly<Record<string, unknown>>): Obje
 const FIELDS = new Set(['bucket', 'key', 'etag', 'versionId', 'sha256', 'contentType', 'contentEncoding'])
 
 function parseObject(value: Uint8Array | null): Record<string, unknown> {
+  if (value && value.length > MAX_CLAIM_BYTES) {
+    throw new BadObjectClaim('the value', `has ${value.length} bytes; a claim may have ${MAX_CLAIM_BYTES}`)
+  }
   let parsed: unknown
   try {
     parsed = JSON.parse(Buffer.from(value ?? []).toString())

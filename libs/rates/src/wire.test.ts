@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
-import { readEnvelope, writeChunkHeaders, type ChunkHeaders, type Envelope } from './wire.ts'
+import { readEnvelope, readHeaders, writeChunkHeaders, type ChunkHeaders, type Envelope } from './wire.ts'
 
 const read = (headers: Record<string, string>): Envelope => readEnvelope(new Map(Object.entries(headers)))
 const optional = <T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> =>
@@ -114,6 +114,15 @@ describe('readEnvelope', () => {
     expect(read({ control: 'revert' })).toMatchObject({ kind: 'fault', header: 'batch-id' })
   })
 
+  it.each(['a\0b', 'a\ud83d', 'x'.repeat(201), ''])('takes no source of %j', (source) => {
+    expect(read({ source })).toMatchObject({ kind: 'fault', header: 'source' })
+  })
+
+  it('counts characters, whatever they are', () => {
+    expect(read({ source: '😀'.repeat(200) })).toMatchObject({ batch: { source: '😀'.repeat(200) } })
+    expect(read({ source: '😀'.repeat(201) })).toMatchObject({ kind: 'fault' })
+  })
+
   it('never throws on any headers', () => {
     fc.assert(
       fc.property(
@@ -121,5 +130,20 @@ describe('readEnvelope', () => {
         (headers) => void read(headers),
       ),
     )
+  })
+})
+
+describe('readHeaders', () => {
+  it('gives those of the names that are right, and the first fault', () => {
+    const headers = new Map([
+      ['source', 'a\0b'],
+      ['correlation-id', 'x'.repeat(1_000)],
+      ['reply-to', 'team'],
+      ['dry-run', 'true'],
+    ])
+    const { right, fault } = readHeaders(headers, ['traceparent', 'correlation-id', 'source', 'reply-to'])
+    expect(right).toEqual({ 'reply-to': 'team' })
+    expect(fault).toMatchObject({ header: 'correlation-id', value: 'x'.repeat(100) })
+    expect(readHeaders(headers, ['dry-run'])).toEqual({ right: { 'dry-run': 'true' }, fault: undefined })
   })
 })

@@ -80,7 +80,7 @@ const TOPIC = /^[A-Za-z0-9._-]{1,249}$/
 const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/
 const PART = /^(0\.\d{1,9}|1(\.0{1,9})?)$/
 const DEADLINE = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?Z$/
-const PRINTABLE = /^[^\u0000-\u001f\u007f]{1,200}$/
+const PRINTABLE = /^[^\u0000-\u001f\u007f\p{Surrogate}]{1,200}$/u
 
 class Fault extends Error {
   readonly header: string
@@ -174,6 +174,26 @@ export function readEnvelope(headers: ReadonlyMap<string, string>): Envelope {
       replyTo: headers.get('reply-to'),
     }
   }
+}
+
+/**
+ * Those of a record's headers that are right, one at a time, so that a wrong one costs no other: what goes back to a
+ * sender whose record is refused. `fault` is the first that is wrong.
+ */
+export function readHeaders<Name extends string>(
+  headers: ReadonlyMap<string, string>,
+  names: readonly Name[],
+): { right: Partial<Record<Name, string>>; fault: Extract<Envelope, { kind: 'fault' }> | undefined } {
+  const right: Partial<Record<Name, string>> = {}
+  let fault: Extract<Envelope, { kind: 'fault' }> | undefined
+  for (const name of names) {
+    const value = headers.get(name)
+    if (value === undefined) continue
+    const read = readEnvelope(new Map([[name, value]]))
+    if (read.kind === 'fault') fault ??= read
+    else right[name] = value
+  }
+  return { right, fault }
 }
 
 /** The headers of the batch as a record carries them. */

@@ -34,6 +34,11 @@ export interface RecordContext {
   suspect: boolean
 }
 
+export interface AllContext extends RecordContext {
+  /** All up to this record need not come again: they are committed soon, whatever becomes of the others. @throws Stopped */
+  done: (record: IncomingRecord) => Promise<void>
+}
+
 /** Told what a consumer does, for clocks, metrics and probes. */
 export interface ConsumerWatch {
   /** These partitions are ours from now on, and no others. */
@@ -71,8 +76,8 @@ export type RecordHandler =
       urgency?: (record: IncomingRecord) => number
     }
   | {
-      /** Takes all that were fetched of a partition, in their order; they are committed together. */
-      handleAll: (records: readonly IncomingRecord[], context: RecordContext) => Promise<void>
+      /** Takes all that were fetched of a partition, in their order. */
+      handleAll: (records: readonly IncomingRecord[], context: AllContext) => Promise<void>
     }
 
 export type ConsumerOptions = RecordHandler & ConsumerSettings
@@ -174,13 +179,27 @@ export async function startConsumer(settings: KafkaSettings, options: ConsumerOp
     const records = batch.messages.map((message) => incoming(topic, partition, message))
     const handled = new Set<IncomingRecord>()
     let low = 0 // all records before this one are handled
+    const settle = async (taken: readonly IncomingRecord[]): Promise<void> => {
+      for (const record of taken) handled.add(record)
+      while (low < records.length && handled.has(records[low]!)) done = String(records[low++]!.offset)
+      if (done === undefined) return
+      resolveOffset(done)
+      if (suspects.has(partition) || performance.now() - committed > COMMIT_MILLISECONDS) await commit()
+    }
+    let commitError: unknown
+    const settleTo = async (record: IncomingRecord): Promise<void> => {
+      await settle(records.slice(low, records.indexOf(record) + 1)).catch((error: unknown) => {
+        commitError = error // the handler's own fault it is not
+        throw new Stopped()
+      })
+    }
     watch?.took(partition, records, Number(BigInt(batch.highWatermark) - BigInt(batch.lastOffset()) - 1n))
     try {
       for (const { taken, work } of inLots(options, records)) {
         if (signal.aborted || !isRunning()) break
         watch?.handling(1)
         try {
-          await work({ signal, suspect: suspects.has(partition) })
+          await work({ signal, suspect: suspects.has(partition), done: settleTo })
         } catch (error) {
           if (!(error instanceof Stopped)) {
             fail(error as Error)
@@ -190,12 +209,9 @@ export async function startConsumer(settings: KafkaSettings, options: ConsumerOp
         } finally {
           watch?.handling(-1)
         }
-        for (const record of taken) handled.add(record)
-        while (low < records.length && handled.has(records[low]!)) done = String(records[low++]!.offset)
-        if (done === undefined) continue
-        resolveOffset(done)
-        if (suspects.has(partition) || performance.now() - committed > COMMIT_MILLISECONDS) await commit()
+        await settle(taken)
       }
+      if (commitError !== undefined) throw commitError as Error
       await commit()
     } finally {
       clearInterval(pump)
@@ -208,6 +224,10 @@ export async function startConsumer(settings: KafkaSettings, options: ConsumerOp
     const settled = batch.catch(() => undefined).finally(() => inHand.delete(settled))
     inHand.add(settled)
     return batch
+  }).catch(async (error: unknown) => {
+    // It may be connected, or even in its group, and nobody else has it.
+    await within(5, consumer.disconnect())
+    throw error
   })
   return {
     failed,
@@ -257,7 +277,7 @@ async function connectAndRun(
 function inLots(
   handler: RecordHandler,
   records: IncomingRecord[],
-): { taken: IncomingRecord[]; work: (context: RecordContext) => Promise<void> }[] {
+): { taken: IncomingRecord[]; work: (context: AllContext) => Promise<void> }[] {
   if ('handleAll' in handler) return [{ taken: records, work: (context) => handler.handleAll(records, context) }]
   const { handle, urgency } = handler
   const ordered = urgency ? inOrderOf(urgency, records) : records

@@ -170,6 +170,48 @@ describe('a consumer', () => {
   })
 })
 
+describe('a consumer that takes all that were fetched', () => {
+  it('commits what is done of them, also while it goes on, and though it fails in the end', async () => {
+    const topic = await newTopic(1)
+    await produce(topic, 0, 6)
+    const options = { groupId: `g-${topic}`, topic, sessionSeconds: 6 }
+    const committed = async (): Promise<bigint | null> =>
+      (await admin.progress(options.groupId, topic))[0]!.committed
+    let meanwhile: bigint | null = null
+    const one = await startConsumer(kafka, {
+      ...options,
+      handleAll: async (records, { done }) => {
+        await done(records[1]!)
+        meanwhile = await committed()
+        await done(records[3]!)
+        throw new Error('a bug')
+      },
+    })
+    await expect(one.failed).rejects.toThrow('a bug')
+    await one.stop()
+    expect([meanwhile, await committed()]).toEqual([2n, 4n])
+    const again: number[] = []
+    const two = await startConsumer(kafka, {
+      ...options,
+      handleAll: (records) => Promise.resolve(void again.push(...numbers([...records]))),
+    })
+    await eventually(async () => (await left(options.groupId, topic)) === 0n)
+    await two.stop()
+    expect(again).toEqual([4, 5])
+  })
+})
+
+describe('a consumer that does not start', () => {
+  it('leaves no connection behind', async () => {
+    const connections = (): number =>
+      process.getActiveResourcesInfo().filter((resource) => resource === 'TCPSocketWrap').length
+    const before = connections()
+    const options = { groupId: 'test-no-topic', topic: 'no topic', handle: () => Promise.resolve() }
+    await expect(startConsumer(kafka, options)).rejects.toThrow('invalid topic')
+    await eventually(() => Promise.resolve(connections() <= before), { within: 5_000 })
+  })
+})
+
 describe('a consumer that is told what is urgent', () => {
   const urgency = (record: IncomingRecord): number => (Number(record.headers.get('n')) >= 6 ? 0 : 1)
 
@@ -283,5 +325,48 @@ describe('record batches that were compressed', () => {
     await eventually(async () => (await left(`g-${topic}`, topic)) === 0n, { within: 30_000 })
     await consumer.stop()
     expect(seen).toEqual(expected)
+  })
+
+  it('and those of very many records come as one, whether they are compressed or not; the rest comes', async () => {
+    const topic = await newTopic(1)
+    const client = new kafkajs.Kafka({ brokers: kafka.brokers, logLevel: kafkajs.logLevel.NOTHING })
+    const producer = client.producer({ createPartitioner: Partitioners.DefaultPartitioner })
+    await producer.connect()
+    const timestamp = '1700000000000'
+    const send = async (compression: number, count: number): Promise<void> => {
+      const messages = Array.from({ length: count }, () => ({ value: null, timestamp }))
+      // It takes kafkajs minutes to sort so many to the one partition.
+      Object.assign(messages, { reduce: () => ({ 0: [...messages] }) })
+      await producer.send({ topic, compression, messages })
+    }
+    await send(CompressionTypes.GZIP, 150_000)
+    await send(CompressionTypes.None, 105_000)
+    // Each may be read, but not both in one fetch.
+    await send(CompressionTypes.GZIP, 60_000)
+    await send(CompressionTypes.GZIP, 60_000)
+    await producer.disconnect()
+    const unreadable: [bigint, string][] = []
+    let [seen, most] = [0, 0]
+    const consumer = await startConsumer(kafka, {
+      groupId: `g-${topic}`,
+      topic,
+      handleAll: (records) => {
+        most = Math.max(most, records.length)
+        for (const { offset, headers } of records) {
+          const reason = headers.get(UNREADABLE)
+          if (reason === undefined) seen++
+          else unreadable.push([offset, reason])
+        }
+        return Promise.resolve()
+      },
+    })
+    await eventually(async () => (await left(`g-${topic}`, topic)) === 0n, { within: 30_000 })
+    await consumer.stop()
+    expect(unreadable).toEqual([
+      [149_999n, '150000 records are more than 100000'],
+      [254_999n, '105000 records are more than 100000'],
+    ])
+    expect(seen).toBe(120_000)
+    expect(most).toBeLessThanOrEqual(60_002)
   })
 })

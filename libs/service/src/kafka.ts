@@ -5,10 +5,11 @@
  */
 import kafkajs from 'kafkajs'
 import RequestQueue from 'kafkajs/src/network/requestQueue/index.js'
+import Decoder from 'kafkajs/src/protocol/decoder.js'
 import { codecs } from './kafka-codecs.ts'
 import { clientSecurity, type KafkaSecurity } from './kafka-security.ts'
 import { type Logger } from './log.ts'
-import { guarded } from './record-batch-guard.ts'
+import { fewRecords, guarded } from './record-batch-guard.ts'
 import { within } from './within.ts'
 
 const { CompressionCodecs, CompressionTypes, Kafka, logLevel, Partitioners } = kafkajs
@@ -19,6 +20,13 @@ for (const [type, codec] of [
   [CompressionTypes.ZSTD, guarded(codecs.zstd)],
 ] as const) {
   CompressionCodecs[type] = () => codec
+}
+
+const slice = Decoder.prototype.slice
+Decoder.prototype.slice = function (bytes): Decoder {
+  const cut = slice.call(this, bytes)
+  if (cut.buffer.length === bytes) cut.buffer = fewRecords(cut.buffer) // else it is only the begin of a record batch
+  return cut
 }
 
 // Without this every idle connection wakes up 900 times a second (kafkajs#1751).

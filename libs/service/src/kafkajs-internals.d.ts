@@ -19,3 +19,14 @@ declare module 'kafkajs/src/consumer/batch.js' {
     readonly messages: KafkaMessage[]
   }
 }
+
+declare module 'kafkajs/src/protocol/decoder.js' {
+  /** Reads bytes from their begin to their end. */
+  interface Decoder {
+    buffer: Buffer
+    /** A decoder of the next bytes; cuts record batches out of a fetch's response. */
+    slice(this: Decoder, bytes: number): Decoder
+  }
+  const Decoder: { prototype: Decoder }
+  export default Decoder
+}

@@ -44,6 +44,8 @@ export class S3ObjectStore implements ObjectStore {
     const request = new HeadObjectCommand(at(place, versionId))
     const head = await this.#client.send(request).catch(explain(place, versionId))
     const encoding = storedEncoding(head.ContentEncoding)
+    // Nothing could be held on to.
+    if (!head.ETag) throw new StoreFault(addressOf(place), 'the store tells no ETag of it', false)
     return {
       etag: unquoted(head.ETag),
       size: head.ContentLength ?? 0,
@@ -122,12 +124,18 @@ export class S3ObjectStore implements ObjectStore {
     }
   }
 
-  async tag(place: ObjectPlace, tags: Readonly<Record<string, string>>, versionId?: string): Promise<void> {
+  async tag(
+    place: ObjectPlace,
+    tags: Readonly<Record<string, string>>,
+    versionId?: string,
+    signal?: AbortSignal,
+  ): Promise<void> {
     const present = await this.tags(place, versionId)
     if (Object.entries(tags).every(([key, value]) => present[key] === value)) return
     const TagSet = Object.entries({ ...present, ...tags }).map(([Key, Value]) => ({ Key, Value }))
     const request = new PutObjectTaggingCommand({ ...at(place, versionId), Tagging: { TagSet } })
-    await this.#client.send(request).catch(explain(place, versionId))
+    signal?.throwIfAborted()
+    await this.#client.send(request, signal && { abortSignal: signal }).catch(explain(place, versionId))
   }
 
   async tags(place: ObjectPlace, versionId?: string): Promise<Record<string, string>> {

@@ -53,7 +53,12 @@ export interface ObjectStore {
     options?: { startAfter?: string | undefined; signal?: AbortSignal | undefined },
   ): AsyncGenerator<ListedObject>
   /** Sets these tags and keeps the object's others; what somebody else sets at the same moment may be lost. */
-  tag(place: ObjectPlace, tags: Readonly<Record<string, string>>, versionId?: string): Promise<void>
+  tag(
+    place: ObjectPlace,
+    tags: Readonly<Record<string, string>>,
+    versionId?: string,
+    signal?: AbortSignal,
+  ): Promise<void>
   tags(place: ObjectPlace, versionId?: string): Promise<Record<string, string>>
   /**
    * Stores a body in constant memory: one part at a time is held. Nothing is there before all of it is. A fault of
@@ -105,6 +110,11 @@ export class StoreFault extends Error {
     super(`${address}: ${what}`, { cause })
     this.name = 'StoreFault'
     this.isTransient = isTransient
+  }
+
+  /** HTTP's, if the store answered. */
+  get status(): number | undefined {
+    return (this.cause as { $metadata?: { httpStatusCode?: number } } | undefined)?.$metadata?.httpStatusCode
   }
 }
 

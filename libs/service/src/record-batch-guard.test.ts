@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import { TooLarge } from './compression.ts'
-import { guarded } from './record-batch-guard.ts'
+import { fewRecords, guarded, MAX_BATCH_RECORDS, UNREADABLE } from './record-batch-guard.ts'
 
 const none = { compress: () => Promise.resolve(Buffer.alloc(0)) }
 const becomes = (bytes: number) => guarded({ ...none, decompress: () => Promise.resolve(Buffer.alloc(bytes)) })
@@ -40,5 +40,46 @@ describe('a guarded codec', () => {
     await expect(codec.decompress(fetched([1])[0]!)).rejects.toThrow('a bug')
     const large = guarded({ ...none, decompress: () => Promise.reject(new TooLarge(100, 'lz4', 5)) })
     await expect(large.decompress(Buffer.alloc(200).subarray(61))).rejects.toThrow('behind their head')
+  })
+})
+
+describe('the number of records', () => {
+  const cut = (counts: number[]): Buffer[] => {
+    const response = Buffer.alloc(counts.length * 100)
+    return counts.map((count, i) => {
+      const batch = response.subarray(i * 100, i * 100 + 100)
+      batch[16] = 2
+      batch.writeInt16BE(0b1011, 21) // LZ4, and the broker's clock
+      batch.writeInt32BE(count + 4, 23)
+      batch.writeInt32BE(count, 57)
+      return batch.subarray(12)
+    })
+  }
+
+  it('of a record batch: more are one, at the place of the last, that is not compressed and tells why', () => {
+    const [most] = cut([MAX_BATCH_RECORDS])
+    expect(fewRecords(most!)).toBe(most)
+    const [more] = cut([MAX_BATCH_RECORDS + 1])
+    const instead = fewRecords(more!)
+    expect(instead.length).toBeGreaterThanOrEqual(more!.length)
+    expect([instead.readInt16BE(9), instead.readInt32BE(45)]).toEqual([0b1000, 1])
+    expect(instead.subarray(49).includes(UNREADABLE)).toBe(true)
+    expect(instead.includes('100001 records are more than 100000')).toBe(true)
+    expect(more!.readInt32BE(45)).toBe(MAX_BATCH_RECORDS + 1)
+  })
+
+  it('of a fetch: others are left to the next one, however small they are', () => {
+    const [first, second, third] = cut([60_000, 40_000, 1])
+    expect(fewRecords(first!)).toBe(first)
+    expect(fewRecords(second!)).toBe(second)
+    expect(() => fewRecords(third!)).toThrow('enough for one fetch')
+    const [again] = cut([1])
+    expect(fewRecords(again!)).toBe(again)
+  })
+
+  it('does not touch what is no record batch', () => {
+    const other = Buffer.alloc(100, 1)
+    expect(fewRecords(other)).toBe(other)
+    expect(fewRecords(other.subarray(0, 20)).length).toBe(20)
   })
 })

@@ -69,8 +69,8 @@ export async function ensureTopics(
   return { created, existing }
 }
 
-/** The topics that are missing, for a service to say so when it starts. */
-export async function missingTopics(admin: Admin, prefix: string): Promise<string[]> {
+/** Those of these topics that are missing, for a service to say so when it starts. */
+export async function missingTopics(admin: Pick<Admin, 'topics'>, topics: readonly string[]): Promise<string[]> {
   const there = new Set(await admin.topics())
-  return Object.values(topicNames(prefix)).filter((name) => !there.has(name))
+  return topics.filter((name) => !there.has(name))
 }

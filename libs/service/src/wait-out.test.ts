@@ -41,6 +41,15 @@ describe('waitOut', () => {
     expect(told).toEqual([away, away])
   })
 
+  it('gets loud when it goes on and on: what does not pass has to be seen', async () => {
+    const levels: string[] = []
+    const at = (level: string) => () => void levels.push(level)
+    const told = { warn: at('warn'), error: at('error') } as unknown as Patience['log']
+    const patience = { log: told, pausing: () => Promise.resolve(), passes: () => true }
+    expect(await tried(Array<unknown>(11).fill(new TypeError('a bug')), patience)).toEqual([12, 'done'])
+    expect(levels).toEqual([...Array<string>(9).fill('warn'), 'error', 'error'])
+  })
+
   it('ends when its signal ends a pause, or ended before', async () => {
     const stopping = new AbortController()
     const pausing = (_: unknown, pause: Promise<void>): Promise<void> => {

@@ -5,6 +5,8 @@ import { CommitUnknown, isTransient } from './postgres.ts'
 
 const FIRST_MILLISECONDS = 100
 const LONGEST_MILLISECONDS = 5_000
+/** From this attempt on, after some 25 s, somebody has to see it: it may be a fault that does not pass. */
+const LOUD_ATTEMPT = 10
 
 export interface Patience {
   /** Ends a pause. */
@@ -36,7 +38,8 @@ export async function waitOut<T>(what: string, work: () => Promise<T>, patience:
       if (error instanceof Stopped || !passes(error)) throw error
       const longest = Math.min(FIRST_MILLISECONDS * 2 ** attempt, LONGEST_MILLISECONDS)
       const milliseconds = longest / 2 + Math.random() * (longest / 2)
-      log.warn({ err: error, attempt: attempt + 1, pause: Math.round(milliseconds) }, `${what}: trying again`)
+      const level = attempt + 1 < LOUD_ATTEMPT ? 'warn' : 'error'
+      log[level]({ err: error, attempt: attempt + 1, pause: Math.round(milliseconds) }, `${what}: trying again`)
       const pause = sleep(milliseconds, undefined, { signal })
       await (pausing?.(error, pause) ?? pause).catch(() => {
         throw new Stopped()

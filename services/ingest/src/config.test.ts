@@ -55,3 +55,18 @@ describe('webhooks', () => {
     ])
   })
 })
+
+describe('buckets', () => {
+  it('are names: a list that no object could be of is told, beside what else is wrong', () => {
+    expect(loadConfig(settings, { ...PLACES, OBJECT_BUCKETS: 'acme-prices, inbox.2' }).OBJECT_BUCKETS).toEqual([
+      'acme-prices',
+      'inbox.2',
+    ])
+    for (const name of ['s3://acme', 'acme/in', 'a', 'acme,s3://other']) {
+      expect(faults({ OBJECT_BUCKETS: name, OBJECT_LOADS_AT_ONCE: 'many' })).toEqual([
+        `OBJECT_BUCKETS is not a list of buckets' names, as acme-prices,inbox (it is ${JSON.stringify(name)})`,
+        'OBJECT_LOADS_AT_ONCE is not a number (it is "many")',
+      ])
+    }
+  })
+})

@@ -1,3 +1,4 @@
+import { isBucketName } from '@rates/core/object-claim'
 import { commonSettings, databaseSettings, kafkaSettings, objectStoreSettings, setting } from '@rates/service/config'
 import os from 'node:os'
 import { z } from 'zod'
@@ -18,7 +19,9 @@ export const settings = z.object({
   /** Topics that senders may name in `reply-to`, comma separated. */
   REPLY_TOPICS: setting.list.default([]),
   /** Buckets whose objects may become batches, comma separated. */
-  OBJECT_BUCKETS: setting.list.default([]),
+  OBJECT_BUCKETS: setting.list
+    .refine((buckets) => buckets.every(isBucketName), "is not a list of buckets' names, as acme-prices,inbox")
+    .default([]),
   /** Objects that this worker loads side by side. */
   OBJECT_LOADS_AT_ONCE: setting.number(1, 16, 1),
   /** How long a store may refuse our credentials before what was to be loaded fails: they may be in rotation. */

@@ -1,4 +1,5 @@
 import { type Reply } from '@rates/core/batch'
+import { readHeaders } from '@rates/core/wire'
 import { type IncomingRecord, type OutgoingRecord, type Producer } from '@rates/service/kafka'
 import { batchLinks } from '@rates/service/ledger/finish'
 
@@ -41,7 +42,8 @@ export async function sendDeadLetter(
 
 /**
  * What the sender of such a record is told, if it named a batch. The ledger does not change for it, so the reply has an
- * id of its own, made of the record's place: a redelivery makes the same.
+ * id of its own, made of the record's place: a redelivery makes the same. Of the record's headers it has those that are
+ * right.
  */
 export function refusal(
   record: IncomingRecord,
@@ -50,12 +52,13 @@ export function refusal(
   code: string,
   message: string,
 ): Reply {
+  const { right } = readHeaders(record.headers, ['correlation-id', 'dry-run', 'source'])
   const about = {
     place: `${record.topic}-${record.partition}-${record.offset}`,
     at: new Date(record.timestamp),
-    correlationId: record.headers.get('correlation-id') ?? null,
-    dryRun: record.headers.get('dry-run') === 'true',
-    source: record.headers.get('source') ?? null,
+    correlationId: right['correlation-id'] ?? null,
+    dryRun: right['dry-run'] === 'true',
+    source: right.source ?? null,
   }
   return refusalOf(about, batchId, state, code, message)
 }

@@ -2,7 +2,7 @@ import { type BatchError } from '@rates/core/batch'
 import { type LoopStage } from '@rates/core/bottleneck'
 import { Packer } from '@rates/core/pack'
 import { RowBuffer } from '@rates/core/row-buffer'
-import { type BatchHeaders } from '@rates/core/wire'
+import { readHeaders, type BatchHeaders } from '@rates/core/wire'
 import { failpoint } from '@rates/service/failpoints'
 import { type IncomingRecord, type Producer } from '@rates/service/kafka'
 import { Stopped, type RecordContext } from '@rates/service/kafka-consumer'
@@ -249,7 +249,8 @@ export class RecordIngester {
     if (batchId !== undefined) {
       const state = reason === 'id_conflict' ? 'id_conflict' : 'unreadable'
       const reply = refusal(record, batchId, state, reason, detail)
-      await enqueueReply(pool, reply, replyTopic(replyTo, replies), record.headers.get('traceparent') ?? null)
+      const { traceparent = null } = readHeaders(record.headers, ['traceparent']).right
+      await enqueueReply(pool, reply, replyTopic(replyTo, replies), traceparent)
     }
     failpoint('refused-record')
     await this.setAside(record, reason, detail)

@@ -54,9 +54,15 @@ export function ingestMetrics(registry: Registry) {
     labelNames: ['result'],
     registers,
   })
+  const objectRequests = new Counter({
+    name: 'rates_object_requests_total',
+    help: 'Requests for objects by what became of them, but for claims whose record tells it.',
+    labelNames: ['outcome'],
+    registers,
+  })
   const replies = new Counter({
     name: 'rates_outbox_published_total',
-    help: 'Replies by what became of sending them: sent, failed (they are sent again), no_topic (they wait for it).',
+    help: 'Replies by what became of sending them: sent, failed (they are sent again), no_topic (they wait for it), refused (given up).',
     labelNames: ['outcome'],
     registers,
   })
@@ -97,7 +103,7 @@ export function ingestMetrics(registry: Registry) {
   for (const stage of ['fetch', 'copy']) bytes.inc({ stage }, 0)
   for (const outcome of ['succeeded', 'failed', 'cancelled']) batches.inc({ outcome }, 0)
   for (const reason of [...DEAD_LETTER_REASONS, 'internal_error']) deadLetters.inc({ reason }, 0)
-  for (const outcome of ['sent', 'failed', 'no_topic']) replies.inc({ outcome }, 0)
+  for (const outcome of ['sent', 'failed', 'no_topic', 'refused']) replies.inc({ outcome }, 0)
   for (const outcome of ['sent', 'failed', 'given_up']) webhooks.inc({ outcome }, 0)
   retries.inc({ stage: 'store', reason: 'connection' }, 0)
   reverts.inc({ result: 'reverted' }, 0)
@@ -107,6 +113,7 @@ export function ingestMetrics(registry: Registry) {
     deadLetters,
     rebalances,
     reverts,
+    objectRequests,
     replies,
     replySeconds,
     webhooks,

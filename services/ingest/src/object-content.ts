@@ -29,6 +29,14 @@ export class OtherObject extends Error {
   }
 }
 
+/** No object can have this key, or this version id: its store does not take it. */
+export class UnusableName extends Error {
+  constructor(cause: Error) {
+    super(cause.message, { cause })
+    this.name = 'UnusableName'
+  }
+}
+
 /** Its bytes are not those of the claim's digest. */
 export class ObjectMismatch extends Error {
   constructor(said: string, found: string) {

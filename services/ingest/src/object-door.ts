@@ -1,15 +1,12 @@
-import { type BatchError } from '@rates/core/batch'
 import { type IncomingRecord, type Producer } from '@rates/service/kafka'
 import { Stopped, type RecordContext } from '@rates/service/kafka-consumer'
-import { type LedgerBatch } from '@rates/service/ledger/open'
 import { type Logger } from '@rates/service/log'
 import { UNREADABLE } from '@rates/service/record-batch-guard'
 import type pg from 'pg'
 import { countAttempt, forgetAttempts, MAX_ATTEMPTS } from './attempts.ts'
-import { batchEnded } from './batch-ended.ts'
 import { sendDeadLetter } from './dead-letters.ts'
 import { readObjectEvents } from './object-events.ts'
-import { notified, takeObject, type IntakeSettings } from './object-intake.ts'
+import { noteObjects, notified } from './object-intake.ts'
 import { type IngestMetrics } from './metrics.ts'
 import { untilDone, type Retry } from './retry.ts'
 
@@ -19,8 +16,12 @@ export interface ObjectDoorDeps {
   metrics: IngestMetrics
   log: Logger
   deadLetters: string
-  intake: IntakeSettings
+  /** Whose objects become batches. */
+  buckets: readonly string[]
 }
+
+/** Objects that are noted in one transaction. */
+const TOGETHER = 500
 
 /**
  * Takes an object store's notifications: each new object is noted for a loader, what cannot be read goes to the dead
@@ -51,7 +52,7 @@ export class ObjectDoor {
       if (attempt > MAX_ATTEMPTS) {
         const detail = `it ended ${MAX_ATTEMPTS} workers or more`
         await retry('poison', () => this.setAside(record, 'internal_error', detail))
-      } else await this.takeEvents(record, retry)
+      } else await this.takeEvents(record, { signal, suspect }, retry)
     } catch (error) {
       // Left off in good order: that was no try that this record spoilt.
       if (suspect && error instanceof Stopped) await forgetAttempts(pool, record).catch(() => undefined)
@@ -60,26 +61,24 @@ export class ObjectDoor {
     if (suspect) await retry('attempt', () => forgetAttempts(pool, record))
   }
 
-  private async takeEvents(record: IncomingRecord, retry: Retry): Promise<void> {
-    const { pool, intake } = this.deps
+  private async takeEvents(record: IncomingRecord, { signal, suspect }: RecordContext, retry: Retry): Promise<void> {
+    const { pool, buckets, metrics } = this.deps
     const unreadable = record.headers.get(UNREADABLE)
     if (unreadable !== undefined) {
       const detail = `the record batch: ${unreadable}`
       return retry('dead-letter', () => this.setAside(record, 'bad_encoding', detail))
     }
-    const { created, fault } = readObjectEvents(record.value)
-    for (const [i, object] of created.entries()) {
-      const taken = await retry('object', () => takeObject(pool, notified(record, i, object), intake))
-      if (taken.kind === 'failed') this.ended(taken.batch, taken.error, record)
+    const { created, foreign, fault } = readObjectEvents(record.value, buckets)
+    for (let from = 0; from < created.length; from += TOGETHER) {
+      if (signal.aborted) throw new Stopped()
+      const requests = created.slice(from, from + TOGETHER).map((object) => notified(record, object))
+      const noted = await retry('object', () => noteObjects(pool, requests))
+      metrics.objectRequests.inc({ outcome: 'noted' }, noted)
+      // A round that brings it forward is not spoilt, whatever ends this worker later.
+      if (suspect && noted > 0) await retry('attempt', () => forgetAttempts(pool, record))
     }
     if (fault !== undefined) await retry('dead-letter', () => this.setAside(record, 'not_an_event', fault))
-  }
-
-  private ended(batch: LedgerBatch, error: BatchError, record: IncomingRecord): void {
-    const { metrics, log } = this.deps
-    const rows = { accepted: 0, rejected: 0 }
-    const ended = { ...batch, outcome: 'failed', error: error.code, rows, chunks: null } as const
-    batchEnded(metrics, log, ended, { stage: 'publish', record })
+    metrics.objectRequests.inc({ outcome: 'foreign_bucket' }, foreign)
   }
 
   private async setAside(record: IncomingRecord, reason: string, detail: string): Promise<void> {

@@ -5,6 +5,8 @@ import { startFaultProxy } from '@rates/testing/fault-proxy'
 import { expectInvariants } from '@rates/testing/invariants'
 import { cancelBatch } from '@rates/service/produce-batch'
 import { DeleteObjectCommand } from '@aws-sdk/client-s3'
+import { once } from 'node:events'
+import { gzipSync } from 'node:zlib'
 import { named, startObjectLine, type HeldReading, type ObjectLine } from './test-objects.ts'
 import { startTestWorker } from './test-worker.ts'
 
@@ -155,6 +157,69 @@ describe('a store', () => {
     await line.claim({ key: 'refused.csv' }, named(batch))
     await expectFailed(batch, 'object_refused', /the store refuses s3:.* for \d+ s/)
     await line.setSecret(line.store.credentials.secretAccessKey)
+  })
+
+  it('that lets us look, and not read: the batch fails, and nothing is waited for without end', async () => {
+    const batch = testBatch(100)
+    await line.put('sealed.csv', csv(batch.lines))
+    line.door.answer(({ method }) => (method === 'GET' ? 403 : undefined))
+    await line.claim({ key: 'sealed.csv' }, named(batch))
+    await expectFailed(batch, 'object_refused', /the store refuses s3:.*sealed.csv.* for \d+ s/)
+  })
+
+  it('that takes no such key: the batch fails at once, and we are not told to be refused', async () => {
+    const batch = testBatch(100)
+    line.door.answer(({ method, url }) => (method === 'HEAD' && url!.includes('unnameable') ? 400 : undefined))
+    await line.claim({ key: 'unnameable.csv' }, named(batch))
+    await expectFailed(batch, 'object_not_found', /unnameable.csv/)
+    expect(await last()).toMatchObject({ waits: 0 })
+  })
+
+  it('that has a mark of deletion for a version: the batch fails at once', async () => {
+    const batch = testBatch(100)
+    line.door.answer(({ method, url }) => (method === 'HEAD' && url!.includes('versionId') ? 405 : undefined))
+    await line.claim({ key: 'marked.csv', versionId: 'mark' }, named(batch))
+    await expectFailed(batch, 'object_not_found', /marked.csv/)
+    expect(await last()).toMatchObject({ waits: 0 })
+  })
+
+  it('that understands nothing: we are refused, whatever the key', async () => {
+    const batch = testBatch(100)
+    await line.put('region.csv', csv(batch.lines))
+    line.door.answer(({ method }) => (method === 'HEAD' ? 400 : undefined))
+    await line.claim({ key: 'region.csv' }, named(batch))
+    await waits(/400/)
+    line.door.answer(undefined)
+    await line.reply(batch.id, 60_000)
+    await expectInvariants(line, [{ batch }], { compared })
+  })
+
+  it('that is slow to tag: what failed is not told to be loading', async () => {
+    const batch = testBatch(100)
+    await line.put('slow.csv', gzipSync(csv(batch.lines)).subarray(0, -9))
+    let isFirst = true
+    const released = new Promise<void>((resolve) =>
+      line.door.answer(async (request) => {
+        if (!isFirst || request.method !== 'PUT') return undefined
+        isFirst = false
+        const left = once(request.socket, 'close').then(() => 503)
+        const failed = line.tagged('slow.csv', 'failed').then(() => undefined)
+        const status = await Promise.race([left, failed])
+        resolve()
+        return status
+      }),
+    )
+    await line.claim({ key: 'slow.csv', contentEncoding: 'gzip' }, named(batch))
+    await released
+    await expectFailed(batch, 'object_unreadable', /it ends in the middle/)
+    await line.tagged('slow.csv', 'failed')
+    await eventually(
+      async () => (await line.pool.query('select from object_loads where tag_at is not null')).rowCount === 0,
+      {
+        within: 20_000,
+      },
+    )
+    expect(await line.tags('slow.csv')).toMatchObject({ 'rates-state': 'failed' })
   })
 
   it('that takes no tags: the batch is what it is, and the tag comes later', async () => {

@@ -16,9 +16,12 @@ export class LeaseLost extends Error {
 
 /** The batch has its outcome: nothing more is to be sent of it. */
 export class BatchOver extends Error {
-  constructor() {
-    super('its batch has ended')
+  /** All of it was there, so all of it was sent. */
+  readonly isWhole: boolean
+  constructor(state: string) {
+    super(`its batch has ended: ${state}`)
     this.name = 'BatchOver'
+    this.isWhole = state !== 'failed' && state !== 'cancelled'
   }
 }
 
@@ -61,7 +64,7 @@ export class Hold {
     try {
       const state = await this.loads.renew(this.no, this.holder, this.progress)
       if (state === undefined) this.over.abort(new LeaseLost())
-      else if (state !== null && state !== 'open') this.over.abort(new BatchOver())
+      else if (state !== null && state !== 'open') this.over.abort(new BatchOver(state))
       else this.heldUntil = asked + (LEASE_SECONDS - MARGIN_SECONDS) * 1000
     } catch (error) {
       this.log.warn({ err: error }, 'could not renew the lease of a load')

@@ -3,16 +3,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { objectBatchId } from '@rates/service/object-batch-id'
-import { OBJECT_TYPE, type BatchHeaders } from '@rates/core/wire'
 import { cancelBatch } from '@rates/service/produce-batch'
 import { groupNames } from '@rates/service/topics'
-import { chunkRecords, csv, testBatch, type TestBatch } from '@rates/testing/batches'
+import { chunkRecords, csv, testBatch } from '@rates/testing/batches'
 import { eventually } from '@rates/testing/eventually'
-import { backlog, factsOf, leftovers, succeeded } from '@rates/testing/facts'
+import { factsOf, succeeded } from '@rates/testing/facts'
 import { seenReply, startLine, type Line, type Watched } from '@rates/testing/line'
 import kafkajs from 'kafkajs'
-import { bindLoad } from './object-bind.ts'
 import { failObject } from './object-intake.ts'
+import { testRequests } from './test-requests.ts'
 import { startTestWorker } from './test-worker.ts'
 
 // How objects are asked for, by claims and by notifications. The store is away all the time: what a loader does once it
@@ -50,109 +49,12 @@ afterAll(async () => {
   rmSync(folder, { recursive: true })
 })
 
-let named = 0
-const object = () => ({ bucket: 'prices', key: `day/${++named}.csv`, etag: `etag-${named}` })
-
-const unpinned = () => {
-  const { bucket, key } = object()
-  return { bucket, key }
-}
-
-const claim = (what: object | string, headers: Record<string, string> = {}) => ({
-  topic: line.topics.batches,
-  headers: { 'content-type': OBJECT_TYPE, ...headers },
-  value: Buffer.from(typeof what === 'string' ? what : JSON.stringify(what)),
-})
-
-const event = (...objects: object[]) => ({
-  topic: line.topics.objects,
-  headers: {},
-  value: Buffer.from(
-    JSON.stringify({
-      Records: objects.map((each) => {
-        const { bucket, key, etag, ...more } = each as Record<string, string>
-        return {
-          eventName: 's3:ObjectCreated:Put',
-          s3: { bucket: { name: bucket }, object: { key, eTag: etag, size: 9, ...more } },
-        }
-      }),
-    }),
-  ),
-})
-
-interface Row {
-  no: bigint
-  batch_no: bigint | null
-  id: string | null
-  repeats: boolean
-  state: string
-  headers: Partial<BatchHeaders>
-  tagged: boolean
-}
-
-/** Those that ask for an object. */
-const rowsOf = async ({ key }: { key: string }): Promise<Row[]> => {
-  const { rows } = await line.pool.query<Row>(
-    `select l.no, l.batch_no, b.id, l.repeats, case l.state when 'loading' then 'waiting' else l.state end as state,
-       l.headers, l.tag_at is not null or l.tag_attempts > 0 as tagged
-     from object_loads l left join batches b on b.no = l.batch_no where l.object_key = $1 order by l.no`,
-    [key],
-  )
-  return rows
-}
-const noted = (what: { key: string }, count = 1): Promise<Row[]> =>
-  eventually(async () => {
-    const rows = await rowsOf(what)
-    return rows.length === count && rows
-  }) as Promise<Row[]>
-
-const batchOf = async (id: string, dryRun = false) => {
-  const { rows } = await line.pool.query<{ state: string; error: string | null; topic: string | null }>(
-    `select state, error ->> 'code' as error, topic from batches where id = $1 and dry_run = $2`,
-    [id, dryRun],
-  )
-  return rows[0]
-}
-
-const found = (etag: string, metadata: Record<string, string> = {}) => ({ etag, size: 9, metadata })
-const bind = (no: bigint, seen?: ReturnType<typeof found>) =>
-  bindLoad(line.pool, no, seen, {
-    replies: { replies: line.topics.replies, allowed: [line.topics.replies, teamTopic], webhooks: null },
-  })
-
-/** What a loader does. */
-async function load(headers: Partial<BatchHeaders>, batch: TestBatch): Promise<void> {
-  await line.send(
-    await chunkRecords(line.topics.bulk, headers as BatchHeaders, batch.lines, { chunks: 3, total: 'last' }),
-  )
-  await line.pool.query(
-    `update object_loads set state = 'sent', sent_at = clock_timestamp() where headers ->> 'batchId' = $1 and not repeats`,
-    [headers.batchId],
-  )
-}
-
-/** Some of the batches are not to end: nothing else is left. */
-const quiet = async (): Promise<void> => {
-  await eventually(async () => (await backlog(line)) === 0n, { what: 'the backlog reaching zero' })
-  await eventually(async () => {
-    const partitions = await line.admin.progress(groupNames(line.prefix).objects, line.topics.objects)
-    return partitions.every(({ low, high, committed }) => (committed ?? low) === high)
-  })
-  await eventually(async () => (await leftovers(line)).unsent === 0, { what: 'the outbox being sent' })
-}
+const { object, unpinned, claim, event, rowsOf, noted, batchOf, found, bind, load, quiet, refusedWith } = testRequests(
+  () => line,
+)
 
 const teamReplies = async (id: string) =>
   (await team.all()).filter(({ headers }) => headers.get('batch-id') === id).map(seenReply)
-
-const refusedWith = async (id: string, reason: string) => {
-  const letter = await eventually(async () => (await line.deadLetters(id))[0])
-  expect(letter.headers.get('dead-letter-reason')).toBe(reason)
-  const reply = await eventually(async () =>
-    (await line.replies(id)).map(({ reply }) => reply).find(({ state }) => state === reason),
-  )
-  expect(reply.error!.code).toBe(reason)
-  return reply.error!.message
-}
 
 describe('a claim', () => {
   it('opens its batch, which waits for a loader, and whose chunks fit', async () => {
@@ -299,17 +201,26 @@ describe('a claim', () => {
 })
 
 describe('a request that is not allowed', () => {
-  it.each(['claim', 'event'])('to have a bucket (%s) fails, and its store is not asked', async (by) => {
+  it('to have a bucket fails, and its store is not asked', async () => {
     const what = { ...object(), bucket: 'foreign' }
-    const record = by === 'claim' ? claim(what, { 'reply-to': teamTopic }) : event(what)
+    const record = claim(what, { 'reply-to': teamTopic })
     await line.send([record])
     const id = objectBatchId(what)
-    const { reply } = await eventually(async () => [...(await teamReplies(id)), ...(await line.replies(id))][0])
+    const { reply } = await eventually(async () => (await teamReplies(id))[0])
     expect(reply).toMatchObject({ state: 'failed', error: { code: 'bucket_not_allowed' } })
     await line.send([record])
     const [row, again] = await noted(what, 2)
     expect(row).toMatchObject({ id, state: 'ended', tagged: false })
     expect(again).toMatchObject({ id, state: 'ended', repeats: true, tagged: false })
+  })
+
+  it('of which a store tells, that has other buckets, too, is none', async () => {
+    const [foreign, ours] = [{ ...object(), bucket: 'claims' }, object()]
+    await line.send([event(foreign, ours)])
+    await noted(ours)
+    await quiet()
+    expect(await rowsOf(foreign)).toEqual([])
+    expect(await batchOf(objectBatchId(foreign))).toBeUndefined()
   })
 
   it('to be answered where it wants fails by the default topic', async () => {

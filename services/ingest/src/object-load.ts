@@ -7,37 +7,41 @@ import { Stopped } from '@rates/service/kafka-consumer'
 import { type ReplySettings } from '@rates/service/ledger/finish'
 import { type LedgerBatch } from '@rates/service/ledger/open'
 import { type Logger } from '@rates/service/log'
-import { addressOf, type ObjectStore, type ObjectVersion } from '@rates/service/object-store'
+import { addressOf, StoreFault, type ObjectStore, type ObjectVersion } from '@rates/service/object-store'
 import { laneOf } from '@rates/service/produce-batch'
 import { collectYoung } from '@rates/service/memory'
 import { unlessAborted } from '@rates/service/s3-faults'
 import { type TopicNames } from '@rates/service/topics'
 import { type Waiting } from '@rates/service/watched-pool'
 import { MAX_ATTEMPTS } from './attempts.ts'
-import { batchEnded } from './batch-ended.ts'
 import { type IngestMetrics } from './metrics.ts'
 import { bindLoad } from './object-bind.ts'
-import { howToRead, objectContent, OtherObject } from './object-content.ts'
+import { howToRead, objectContent, OtherObject, UnusableName } from './object-content.ts'
+import { failLoad } from './object-fail.ts'
 import { BatchOver, Hold, LeaseLost } from './object-hold.ts'
 import { type Leaving, type ObjectLoad, type ObjectLoads } from './object-loads.ts'
-import { type ObjectMetrics } from './object-metrics.ts'
-import { judge, pauseSeconds } from './object-patience.ts'
+import { tellBound, type ObjectMetrics } from './object-metrics.ts'
+import { judge, type Judgement } from './object-patience.ts'
 import { tagLoading } from './object-tags.ts'
 import { untilDone, type Retry } from './retry.ts'
 
 export interface LoadDeps {
   loads: ObjectLoads
   store: ObjectStore
-  buckets: readonly string[]
   /** How long the store may refuse our credentials. */
   refusedSeconds: number
   producer: Producer
   topics: Pick<TopicNames, 'batches' | 'bulk'>
   replies: ReplySettings
   metrics: ObjectMetrics
-  ingest: Pick<IngestMetrics, 'ended' | 'retries'>
+  ingest: Pick<IngestMetrics, 'ended' | 'retries' | 'objectRequests'>
   log: Logger
 }
+
+/** Further loaders that try to fail the batch of an object that is set aside. */
+const LAST_ATTEMPTS = 3
+/** What the store makes of a tag is not waited for any longer. */
+const TAG_SECONDS = 10
 
 /** The load was left off so that another worker takes it at once: this one ends. */
 export class Drained extends Error {
@@ -63,6 +67,7 @@ export class LoadRun {
   private readonly retry: Retry
   /** Until the worker ends. */
   private readonly retryLeaving: Retry
+  private readonly ending: AbortSignal
   private readonly log: Logger
   private readonly address: string
   /** It was there when it was looked at this time. */
@@ -72,6 +77,7 @@ export class LoadRun {
     this.deps = deps
     this.load = load
     this.holder = holder
+    this.ending = ending
     this.address = addressOf(load)
     this.log = deps.log.child({ object: this.address, load: String(load.no) })
     this.hold = new Hold(deps.loads, load.no, holder, ending, this.log)
@@ -92,7 +98,6 @@ export class LoadRun {
     try {
       failpoint('took-object')
       if (this.load.attempts > MAX_ATTEMPTS) await this.quarantine()
-      else if (!this.deps.buckets.includes(this.load.bucket)) await this.refuseBucket()
       else await this.take()
     } catch (error) {
       await this.leaveOff(error)
@@ -107,13 +112,18 @@ export class LoadRun {
     const found = await this.look()
     const bound = await this.bind(found)
     if (!bound) return
-    await this.retry('pin', () => deps.loads.pin(load.no, this.holder, found))
+    if (!(await this.retry('pin', () => deps.loads.pin(load.no, this.holder, found)))) throw new LeaseLost()
     this.log.info({ batch_id: bound.batch.id, bytes: found.size, attempt: load.attempts }, 'loading an object')
-    const tagged = bound.batch.dryRun ? undefined : tagLoading(deps.store, load, found, bound.batch.id, this.log)
-    await this.send(found, bound.headers)
+    const tagged = bound.batch.dryRun ? undefined : this.tagLoading(found, bound.batch.id)
+    try {
+      await this.send(found, bound.headers)
+    } catch (error) {
+      if (!this.isWhole()) throw error
+    } finally {
+      // The outcome is tagged later, and must not be overtaken.
+      await tagged
+    }
     failpoint('sent-object')
-    // Its outcome is tagged later, and must not be overtaken.
-    await unlessAborted(Promise.resolve(tagged), this.hold.signal)
     const { progress } = this.hold
     await this.hold.release()
     const isSent = await this.retry('sent', () => deps.loads.sent(load.no, this.holder, progress))
@@ -125,24 +135,48 @@ export class LoadRun {
     )
   }
 
-  /** @throws OtherObject, and the store's faults */
+  private tagLoading(found: ObjectVersion, batchId: string): Promise<void> {
+    const signal = AbortSignal.any([this.ending, AbortSignal.timeout(TAG_SECONDS * 1000)])
+    return tagLoading(this.deps.store, this.load, found, batchId, signal, this.log)
+  }
+
+  /** The last acknowledgement was overtaken by what came of it: nothing is missing. */
+  private isWhole(): boolean {
+    const { reason } = this.hold.signal as { reason?: unknown }
+    return reason instanceof BatchOver && reason.isWhole
+  }
+
+  /** @throws OtherObject, UnusableName, and the store's faults */
   private async look(): Promise<ObjectVersion> {
     const { bucket, key, versionId, etag } = this.load
-    const found = await unlessAborted(this.deps.store.head({ bucket, key }, versionId ?? undefined), this.hold.signal)
+    const looking = this.deps.store.head({ bucket, key }, versionId ?? undefined)
+    const found = await unlessAborted(looking, this.hold.signal).catch(async (error: unknown) => {
+      throw error instanceof StoreFault && (await this.isOfItsName(error)) ? new UnusableName(error) : error
+    })
     if (etag !== null && found.etag !== etag) throw new OtherObject(etag, found.etag)
     this.wasThere = true
     return found
   }
 
+  /**
+   * Answers to HEAD have no words: 400 is what a store has for a key or a version that there cannot be, and for a region
+   * that is not its own. It is the name if another one is understood.
+   */
+  private async isOfItsName(fault: StoreFault): Promise<boolean> {
+    if (fault.status === 405) return true // a mark of deletion
+    if (fault.status !== 400) return false
+    const another = this.deps.store.head({ bucket: this.load.bucket, key: 'rates' })
+    return unlessAborted(another, this.hold.signal).then(
+      () => true,
+      (other: unknown) => !(other instanceof StoreFault) || other.status === 405,
+    )
+  }
+
   /** The batch, if there is something to do for it. */
-  private async bind(
-    found: ObjectVersion | undefined,
-  ): Promise<{ batch: LedgerBatch; headers: BatchHeaders } | undefined> {
+  private async bind(found: ObjectVersion): Promise<{ batch: LedgerBatch; headers: BatchHeaders } | undefined> {
     const { loads, replies } = this.deps
     const bound = await this.retry('bind', () => bindLoad(loads.pool, this.load.no, found, { replies }))
-    if (bound.kind === 'failed') {
-      this.failed(bound.batch, bound.error.code)
-    }
+    tellBound(bound, this.deps.ingest, this.log)
     if (bound.kind !== 'load') return undefined
     return bound.batch.state === 'open' ? bound : undefined
   }
@@ -177,9 +211,12 @@ export class LoadRun {
 
   private async leaveOff(error: unknown): Promise<void> {
     const { signal } = this.hold
-    const reason: unknown = signal.aborted ? signal.reason : error
     try {
-      await this.judge(reason)
+      await this.judge(signal.aborted ? signal.reason : error).catch((fault: unknown) => {
+        if (fault instanceof Stopped) throw fault
+        // Not even its failing went well.
+        return this.putOff(this.judged(fault), fault)
+      })
     } catch (fault) {
       // It is this worker that ends, or nothing else than the lease's end can be done for it.
       if (!(fault instanceof Stopped)) this.log.error({ err: fault }, 'could not leave an object off')
@@ -189,27 +226,40 @@ export class LoadRun {
   }
 
   private async judge(reason: unknown): Promise<void> {
-    const { load, deps } = this
     const { chunks } = this.hold.progress
     if (reason instanceof Drained) throw new Stopped()
     if (reason instanceof BatchOver || reason instanceof LeaseLost) {
-      if (reason instanceof LeaseLost) deps.metrics.retries.inc({ reason: 'lease_lost' })
+      if (reason instanceof LeaseLost) this.deps.metrics.retries.inc({ reason: 'lease_lost' })
       this.log.info({ reason: reason.message, chunks }, 'object left off')
       return this.retryLeaving('leave', () => this.leave(BACK))
     }
-    const judged = judge(reason, { ...load, wasThere: this.wasThere }, deps.refusedSeconds)
-    if (judged.kind === 'fail') return this.fail(judged.code, judged.message)
-    const { note } = judged
+    const judged = this.judged(reason)
+    return judged.kind === 'fail' ? this.fail(judged.code, judged.message) : this.putOff(judged, reason)
+  }
+
+  private judged(reason: unknown): Judgement {
+    const { load, wasThere, deps } = this
+    const getsOn = this.hold.progress.chunks > load.chunksSent
+    const standing = getsOn ? { ...load, waits: 0, attempts: 1 } : load
+    return judge(reason, { ...standing, wasThere }, deps.refusedSeconds)
+  }
+
+  private putOff(judged: Judgement, reason: unknown): Promise<void> {
+    const { metrics } = this.deps
     if (judged.kind === 'wait') {
-      const { seconds } = judged
-      deps.metrics.retries.inc({ reason: judged.reason })
+      const { seconds, note } = judged
+      metrics.retries.inc({ reason: judged.reason })
       this.log.warn({ reason: judged.reason, note, pause: seconds }, 'object put off')
       const refused = judged.reason === 'refused'
       return this.retryLeaving('leave', () => this.leave({ ...BACK, seconds, note, refused }))
     }
-    deps.metrics.retries.inc({ reason: 'crash' })
-    this.log.error({ err: reason, attempt: load.attempts }, 'loading an object failed as nobody foresaw')
-    const seconds = pauseSeconds(load.attempts)
+    if (judged.kind === 'fail') throw reason
+    metrics.retries.inc({ reason: 'crash' })
+    const { seconds, note } = judged
+    this.log.error(
+      { err: reason, attempt: this.load.attempts, pause: seconds },
+      'loading an object failed as nobody foresaw',
+    )
     return this.retryLeaving('leave', () => this.leave({ came: false, seconds, note }))
   }
 
@@ -219,33 +269,29 @@ export class LoadRun {
   }
 
   private async quarantine(): Promise<void> {
-    this.log.error({ attempts: this.load.attempts - 1 }, 'object set aside')
-    await this.fail('internal_error', `it ended ${MAX_ATTEMPTS} loaders or more`, true)
-  }
-
-  private async refuseBucket(): Promise<void> {
-    await this.fail('bucket_not_allowed', `objects of bucket ${this.load.bucket} are not loaded`)
+    const { load, deps, holder } = this
+    const note = `it ended ${MAX_ATTEMPTS} loaders or more`
+    this.log.error({ attempts: load.attempts - 1 }, 'object set aside')
+    try {
+      await this.fail('internal_error', note, true)
+    } catch (error) {
+      const mayPass = this.judged(error).kind === 'wait'
+      if (error instanceof Stopped || mayPass || load.attempts <= MAX_ATTEMPTS + LAST_ATTEMPTS) throw error
+      this.log.error({ err: error }, 'the batch of an object that is set aside could not be failed')
+      await this.retry('set aside', () => deps.loads.setAside(load.no, holder, note))
+      deps.metrics.loads.inc({ outcome: 'quarantined' })
+    }
   }
 
   private async fail(code: BatchErrorCode, message: string, quarantined = false): Promise<void> {
-    const bound = await this.bind(undefined)
-    if (!bound) return
     const { load, deps, holder } = this
     const error = { code, message: message.includes(this.address) ? message : `${this.address}: ${message}` }
-    const taken = { no: load.no, batchNo: bound.batch.no, holder }
-    if (!(await this.retry('fail', () => deps.loads.fail(taken, error, deps.replies, quarantined)))) return
-    failpoint('after-end')
-    this.failed(bound.batch, code)
-  }
-
-  private failed(batch: LedgerBatch, error: BatchErrorCode): void {
-    const rows = { accepted: 0, rejected: 0 }
-    batchEnded(
-      this.deps.ingest,
-      this.log,
-      { ...batch, outcome: 'failed', error, rows, chunks: null },
-      { stage: 'load' },
+    const { replies } = deps
+    const failed = await this.retry('fail', () =>
+      failLoad(deps.loads.pool, { ...load, holder }, error, { replies }, quarantined),
     )
+    if (failed.kind === 'failed') failpoint('after-end')
+    tellBound(failed, deps.ingest, this.log)
   }
 }
 

@@ -1,15 +1,8 @@
-import { type BatchError } from '@rates/core/batch'
-import { endEarlyIn } from '@rates/service/ledger/end-early'
-import { type ReplySettings } from '@rates/service/ledger/finish'
 import { type PinnedVersion } from '@rates/service/object-store'
-import { withTransaction } from '@rates/service/postgres'
 import type pg from 'pg'
-import { type LoadOutcome } from './object-metrics.ts'
 
 /** How long a loader may be silent before another one takes its load. */
 export const LEASE_SECONDS = 30
-/** Rows of a bucket that is not on this worker's list: others, of a roll-out, may know it already. */
-const FOREIGN_MINUTES = 10
 
 /** A row of object_loads that a loader has taken. */
 export interface ObjectLoad {
@@ -41,51 +34,44 @@ where no = (
   select o.no from object_loads o left join batches b on b.no = o.batch_no
   where o.state in ('waiting', 'loading') and o.next_at <= now() and (o.leased_until is null or o.leased_until < now())
     and (b.no is null or b.state = 'open')
-    and (o.bucket = any($2) or o.created_at < now() - make_interval(mins => ${FOREIGN_MINUTES}))
+    and o.bucket = any($2)
   order by o.next_at limit 1 for update of o skip locked)
 returning no, bucket, object_key as key, version_id as "versionId", etag, sha256, content_type as "contentType",
   content_encoding as "contentEncoding", batch_no as "batchNo", chunks_sent as "chunksSent", attempts, waits,
   extract(epoch from clock_timestamp() - started_at)::float8 as "sinceStarted",
   extract(epoch from clock_timestamp() - refused_since)::float8 as "sinceRefused"`
 
+/** A load that gets on is not what ended the loaders before. A store that lets us look and not read has refused us all the same. */
 const RENEW = `
 update object_loads l set leased_until = clock_timestamp() + make_interval(secs => ${LEASE_SECONDS}),
+  attempts = case when $3 > chunks_sent then 1 else attempts end, waits = case when $3 > chunks_sent then 0 else waits end,
+  refused_since = case when $5 = 0 then refused_since end, note = case when $5 = 0 then note end,
   chunks_sent = greatest(chunks_sent, $3), rows_sent = greatest(rows_sent, $4), bytes_read = $5
 where no = $1 and leased_by = $2 and state = 'loading'
 returning (select state from batches b where b.no = l.batch_no) as state`
 
+const PIN = `
+update object_loads set etag = $3, version_id = coalesce(version_id, $4), size = $5
+where no = $1 and leased_by = $2 and state = 'loading' and (etag is null or etag = $3)`
+
 const LEAVE = `
 update object_loads set state = 'waiting', leased_by = null, leased_until = null, note = $3,
-  next_at = clock_timestamp() + make_interval(secs => $4), waits = waits + $5, attempts = greatest(attempts - $6, 0),
+  next_at = clock_timestamp() + make_interval(secs => $4), waits = case when $8 > chunks_sent then 0 else waits end + $5,
+  attempts = greatest(case when $8 > chunks_sent then 1 else attempts end - $6, 0),
   refused_since = case when $7 then coalesce(refused_since, clock_timestamp()) end,
   chunks_sent = greatest(chunks_sent, $8)
 where no = $1 and leased_by = $2 and state = 'loading'`
 
 const SENT = `
-update object_loads set state = 'sent', sent_at = clock_timestamp(), chunks_sent = $3, rows_sent = $4, bytes_read = $5,
+update object_loads set state = 'sent', sent_at = clock_timestamp(), chunks_sent = greatest(chunks_sent, $3),
+  rows_sent = greatest(rows_sent, $4), bytes_read = $5,
   attempts = 0, note = null, refused_since = null, leased_by = null, leased_until = null
 where no = $1 and leased_by = $2 and state = 'loading'`
 
-const FAIL = `
-update object_loads set quarantined = $3, note = null, refused_since = null, leased_by = null, leased_until = null
+const SET_ASIDE = `
+update object_loads set state = 'ended', ended_at = clock_timestamp(), quarantined = true, note = $3, leased_by = null,
+  leased_until = null, foreign_since = null
 where no = $1 and leased_by = $2 and state = 'loading'`
-
-/** Also those that nobody has begun. What repeats the object of a batch is tagged as that is. */
-const END = `
-with ended as (
-  update object_loads l set state = 'ended', ended_at = clock_timestamp(), note = null, leased_by = null, leased_until = null,
-    tag_at = case when l.bucket = any($1) and not b.dry_run then clock_timestamp() end
-  from batches b
-  where b.no = l.batch_no and b.state <> 'open' and l.no in (
-    select no from object_loads where state in ('waiting', 'loading') union all
-    select no from object_loads where state = 'sent')
-  returning l.no, l.batch_no, l.quarantined, b.state, b.dry_run
-), to_tag as (
-  update object_loads l set tag_at = clock_timestamp(), tag_attempts = 0
-  from ended e where l.batch_no = e.batch_no and l.no <> e.no and l.bucket = any($1) and not e.dry_run
-)
-select no, case when quarantined then 'quarantined' when state in ('failed', 'cancelled') then state else 'succeeded' end as outcome
-from ended`
 
 /** How far a load is. */
 export interface LoadProgress {
@@ -132,13 +118,10 @@ export class ObjectLoads {
     return renewed.rows[0]?.state
   }
 
-  /** From here on it is this version that is loaded, whoever loads it. */
-  async pin(no: bigint, holder: string, { etag, versionId, size }: PinnedVersion): Promise<void> {
-    await this.pool.query(
-      `update object_loads set etag = $3, version_id = coalesce(version_id, $4), size = $5, refused_since = null, note = null
-       where no = $1 and leased_by = $2 and state = 'loading'`,
-      [no, holder, etag, versionId ?? null, size],
-    )
+  /** From here on it is this version that is loaded, whoever loads it. @returns false if another loader has the load */
+  async pin(no: bigint, holder: string, { etag, versionId, size }: PinnedVersion): Promise<boolean> {
+    const { rowCount } = await this.pool.query(PIN, [no, holder, etag, versionId ?? null, size])
+    return rowCount === 1
   }
 
   /** Whoever comes back is no loader that its object has ended, whether the lease is still its own or not. */
@@ -159,35 +142,8 @@ export class ObjectLoads {
     return rowCount === 1
   }
 
-  /** Fails the batch, if the lease is still this loader's. @returns whether it had not ended before */
-  async fail(
-    { no, batchNo, holder }: { no: bigint; batchNo: bigint; holder: string },
-    error: BatchError,
-    replies: ReplySettings,
-    quarantined: boolean,
-  ): Promise<boolean> {
-    return withTransaction(this.pool, async (client) => {
-      const { rowCount } = await client.query(FAIL, [no, holder, quarantined])
-      return rowCount === 1 && endEarlyIn(client, batchNo, 'failed', error, replies)
-    })
-  }
-
-  /** Ends the rows of batches that have ended, however they did. @returns their outcomes */
-  async end(): Promise<LoadOutcome[]> {
-    const { rows } = await this.pool.query<{ outcome: LoadOutcome }>({
-      name: 'end-objects',
-      text: END,
-      values: [this.buckets],
-    })
-    return rows.map(({ outcome }) => outcome)
-  }
-
-  /** What is not sent yet: how many, and since when (seconds since 1970; 0: there is none). */
-  async waiting(): Promise<{ count: number; oldest: number }> {
-    const { rows } = await this.pool.query<{ count: number; oldest: number }>(
-      `select count(*)::int as count, coalesce(extract(epoch from min(created_at)), 0)::float8 as oldest
-       from object_loads where state in ('waiting', 'loading')`,
-    )
-    return rows[0]!
+  /** Ends a row whose batch cannot even be failed. Nobody is answered: that is left to whoever reads the log. */
+  async setAside(no: bigint, holder: string, note: string): Promise<void> {
+    await this.pool.query(SET_ASIDE, [no, holder, note])
   }
 }

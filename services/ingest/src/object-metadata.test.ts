@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
 import { readObjectMetadata } from './object-metadata.ts'
 
-describe("the metadata of an object that a notification told of", () => {
+describe('the metadata of an object that a notification told of', () => {
   it('are the headers of its batch', () => {
     const { headers, fault } = readObjectMetadata({
       'rates-source': 'acme',

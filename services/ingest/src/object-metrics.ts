@@ -1,9 +1,13 @@
+import { type Logger } from '@rates/service/log'
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
+import { batchEnded } from './batch-ended.ts'
+import { type IngestMetrics } from './metrics.ts'
+import { tellConflict, type Bound } from './object-bind.ts'
 
 export const LOAD_OUTCOMES = ['succeeded', 'failed', 'cancelled', 'quarantined'] as const
 export type LoadOutcome = (typeof LOAD_OUTCOMES)[number]
 
-/** What is told of loading objects; only where a worker may load some. */
+/** What is told of loading objects. */
 export function objectMetrics(registry: Registry) {
   const registers = [registry]
   const loads = new Counter({
@@ -36,12 +40,21 @@ export function objectMetrics(registry: Registry) {
     registers,
   })
   for (const outcome of LOAD_OUTCOMES) loads.inc({ outcome }, 0)
-  for (const reason of ['store', 'refused', 'not_found', 'lease_lost', 'crash']) retries.inc({ reason }, 0)
+  for (const reason of ['store', 'refused', 'not_found', 'denied', 'lease_lost', 'crash']) retries.inc({ reason }, 0)
   for (const outcome of ['set', 'failed', 'given_up']) tags.inc({ outcome }, 0)
   return { loads, bytes, seconds, retries, tags }
 }
 
 export type ObjectMetrics = ReturnType<typeof objectMetrics>
+
+/** Tells of a request for an object that came to its end before all of the object was sent. */
+export function tellBound(bound: Bound, metrics: Pick<IngestMetrics, 'ended' | 'objectRequests'>, log: Logger): void {
+  if (bound.kind === 'conflict') tellConflict(bound, metrics, log)
+  if (bound.kind !== 'failed') return
+  const { batch, error } = bound
+  const rows = { accepted: 0, rejected: 0 }
+  batchEnded(metrics, log, { ...batch, outcome: 'failed', error: error.code, rows, chunks: null }, { stage: 'load' })
+}
 
 /** Of the whole system: only the worker that leads has them in its registry. */
 export class WaitingGauges {

@@ -2,10 +2,10 @@ import { describe, expect, it } from '@jest/globals'
 import { RowTooLong } from '@rates/core/chunk-cutter'
 import { EmptyBatch, TooManyChunks } from '@rates/service/cut-batch'
 import { NoSuchObject, ObjectChanged, StoreFault, StoreRefused } from '@rates/service/object-store'
-import { ObjectMismatch, ObjectUnreadable, OtherObject } from './object-content.ts'
+import { ObjectMismatch, ObjectUnreadable, OtherObject, UnusableName } from './object-content.ts'
 import { judge, pauseSeconds, type Standing } from './object-patience.ts'
 
-const fresh: Standing = { sinceStarted: 0, sinceRefused: null, waits: 0, wasThere: false }
+const fresh: Standing = { sinceStarted: 0, sinceRefused: null, waits: 0, attempts: 1, wasThere: false }
 const place = { bucket: 'b', key: 'k' }
 const judged = (error: unknown, standing: Partial<Standing> = {}) => judge(error, { ...fresh, ...standing }, 60)
 
@@ -45,8 +45,29 @@ describe('what a fault means for an object', () => {
     expect(judged(error, { sinceStarted: 1e6, waits: 1_000 })).toMatchObject({ kind: 'wait', reason: 'store' })
   })
 
-  it('that nobody foresaw', () => {
-    expect(judged(new TypeError('undefined is not a function'))).toMatchObject({ kind: 'crash' })
+  it('that its store takes no such name: at once', () => {
+    const error = new UnusableName(new StoreFault('s3://b/k', 'it is no version', false))
+    expect(judged(error)).toMatchObject({ kind: 'fail', code: 'object_not_found' })
+  })
+
+  it.each([
+    Object.assign(new Error('permission denied for table batches'), { code: '42501' }),
+    Object.assign(new Error('not authorized'), { name: 'KafkaJSProtocolError', type: 'TOPIC_AUTHORIZATION_FAILED' }),
+    new Error('it gave up', { cause: Object.assign(new Error(), { type: 'CLUSTER_AUTHORIZATION_FAILED' }) }),
+    Object.assign(new Error('wrong password'), { name: 'KafkaJSSASLAuthenticationError' }),
+  ])('that Kafka or PostgreSQL does not let us: for ever, no object is the cause: %s', (error) => {
+    expect(judged(error, { attempts: 3, waits: 1_000 })).toMatchObject({ kind: 'wait', reason: 'denied' })
+  })
+
+  it.each([
+    [1, 10],
+    [2, 60],
+    [3, 300],
+    [6, 300],
+  ])('that nobody foresaw: what was there %d times rests up to %d s', (attempts, longest) => {
+    const { seconds } = judged(new TypeError('undefined is not a function'), { attempts }) as { seconds: number }
+    expect(seconds).toBeGreaterThanOrEqual(longest / 2)
+    expect(seconds).toBeLessThanOrEqual(longest)
   })
 })
 

@@ -29,36 +29,51 @@ export interface RequestRow {
   sha256: Buffer | null
   contentType: string | null
   contentEncoding: string | null
+  chunksSent: number
   headers: RequestHeaders
 }
 
 const COLUMNS = `no, place, origin, requested_at as "requestedAt", batch_no as "batchNo", repeats, state, bucket, object_key as "key",
-  version_id as "versionId", etag, sha256, content_type as "contentType", content_encoding as "contentEncoding", headers`
+  version_id as "versionId", etag, sha256, content_type as "contentType", content_encoding as "contentEncoding",
+  chunks_sent as "chunksSent", headers`
+
+/**
+ * Until the transaction ends, nobody else makes an object a batch, or pins what one is. Before rows of it are held: who
+ * holds them waits for nobody who waits for them.
+ */
+export async function lockObject(
+  client: pg.ClientBase,
+  { bucket, key }: { bucket: string; key: string },
+): Promise<void> {
+  const name = JSON.stringify(['rates-object', bucket, key])
+  await client.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [name])
+}
 
 const INSERT = `
 insert into object_loads (place, origin, requested_at, bucket, object_key, version_id, etag, sha256, content_type,
   content_encoding, headers)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+select * from unnest($1::text[], $2::text[], $3::timestamptz[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bytea[],
+  $9::text[], $10::text[], $11::jsonb[])
 on conflict (place) do nothing
 returning ${COLUMNS}`
 
-/** @returns undefined if the request has its row already */
-export async function insertRequest(client: pg.ClientBase, request: ObjectRequest): Promise<RequestRow | undefined> {
-  const { place, origin, at, claim, headers } = request
+/** @returns the rows of those that had none yet */
+export async function insertRequests(client: pg.ClientBase, requests: readonly ObjectRequest[]): Promise<RequestRow[]> {
+  const column = (value: (request: ObjectRequest) => unknown): unknown[] => requests.map(value)
   const { rows } = await client.query<RequestRow>(INSERT, [
-    place,
-    origin,
-    at,
-    claim.bucket,
-    claim.key,
-    claim.versionId ?? null,
-    claim.etag ?? null,
-    claim.sha256 === undefined ? null : Buffer.from(claim.sha256, 'hex'),
-    claim.contentType ?? null,
-    claim.contentEncoding ?? null,
-    JSON.stringify(headers),
+    column(({ place }) => place),
+    column(({ origin }) => origin),
+    column(({ at }) => at),
+    column(({ claim }) => claim.bucket),
+    column(({ claim }) => claim.key),
+    column(({ claim }) => claim.versionId ?? null),
+    column(({ claim }) => claim.etag ?? null),
+    column(({ claim }) => (claim.sha256 === undefined ? null : Buffer.from(claim.sha256, 'hex'))),
+    column(({ claim }) => claim.contentType ?? null),
+    column(({ claim }) => claim.contentEncoding ?? null),
+    column(({ headers }) => JSON.stringify(headers)),
   ])
-  return rows[0]
+  return rows
 }
 
 /** Held until the transaction ends. @returns undefined if there is none (any more) */
@@ -74,16 +89,20 @@ export async function holdRequest(
   return rows[0]
 }
 
-/** The request that a batch was opened for. */
+/** The request that a batch was opened for, held until the transaction ends: no loader takes it meanwhile. */
 export async function loadOf(client: pg.ClientBase, batchNo: bigint): Promise<RequestRow | undefined> {
   const { rows } = await client.query<RequestRow>(
-    `select ${COLUMNS} from object_loads where batch_no = $1 and not repeats`,
+    `select ${COLUMNS} from object_loads where batch_no = $1 and not repeats for update`,
     [batchNo],
   )
   return rows[0]
 }
 
 /** The batch that a request is for: as it says itself, else the object's, else one of its own. */
-export function batchIdOf({ bucket, key, etag, place, headers }: Omit<RequestRow, 'no'>): string {
-  return headers.batchId ?? (etag === null ? place : objectBatchId({ bucket, key, etag }))
-}
+export const batchIdOf = (row: RequestRow): string => row.headers.batchId ?? ownIdOf(row)
+
+/** Whoever names another id wants a batch of that id, whatever else the object is already. */
+export const namesItsBatch = (row: RequestRow): boolean => batchIdOf(row) !== ownIdOf(row)
+
+const ownIdOf = ({ bucket, key, etag, place }: RequestRow): string =>
+  etag === null ? place : objectBatchId({ bucket, key, etag })

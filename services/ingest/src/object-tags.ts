@@ -1,6 +1,7 @@
 import { failpoint } from '@rates/service/failpoints'
 import { type Logger } from '@rates/service/log'
 import { NoSuchObject, type ObjectPlace, type ObjectStore, type PinnedVersion } from '@rates/service/object-store'
+import { unlessAborted } from '@rates/service/s3-faults'
 import type pg from 'pg'
 import { type ObjectMetrics } from './object-metrics.ts'
 
@@ -16,17 +17,21 @@ const tagsOf = (state: string, batchId: string): Record<string, string> => ({
   'rates-batch': batchId,
 })
 
-/** Says on an object that it is being loaded. Never rejects: nothing depends on it. */
+/** Says on an object that it is being loaded. Never rejects, and lasts no longer than its signal lets it: nothing depends on it. */
 export async function tagLoading(
-  store: Pick<ObjectStore, 'tag'>,
+  store: Pick<ObjectStore, 'head' | 'tag'>,
   { bucket, key }: ObjectPlace,
-  { versionId }: PinnedVersion,
+  { etag, versionId }: PinnedVersion,
   batchId: string,
+  signal: AbortSignal,
   log: Logger,
 ): Promise<void> {
-  await store.tag({ bucket, key }, tagsOf('loading', batchId), versionId).catch((error: unknown) => {
-    log.debug({ err: error }, 'could not tag an object')
-  })
+  const place = { bucket, key }
+  const tag = async (): Promise<void> => {
+    const found = await store.head(place, versionId)
+    if (found.etag === etag && !signal.aborted) await store.tag(place, tagsOf('loading', batchId), versionId, signal)
+  }
+  await unlessAborted(tag(), signal).catch((error: unknown) => log.debug({ err: error }, 'could not tag an object'))
 }
 
 interface DueTag {

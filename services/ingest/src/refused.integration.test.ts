@@ -317,6 +317,57 @@ describe('records that are no part of a batch', () => {
   })
 })
 
+describe('texts that PostgreSQL does not take', () => {
+  it.each([
+    ['a NUL', '{"prices": \0}'],
+    ['half of a character', '{"prices": 😀}'],
+    ['both', '{"prices": \0😀}'],
+  ])('are told as they can be kept where broken JSON has %s', async (_, value) => {
+    const { id } = testBatch(0)
+    await line.send([{ topic: line.topics.batches, headers: { 'batch-id': id }, value: Buffer.from(value) }])
+    await expectGoingOn()
+    const { error } = await line.reply(id)
+    expect(error).toMatchObject({ code: 'unreadable', message: expect.stringMatching(/^it is no JSON: .*\ufffd/) })
+    expect([error!.message.isWellFormed(), error!.message.includes('\0')]).toEqual([true, false])
+    const { rows } = await line.pool.query<{ error: object }>('select error from batches where id = $1', [id])
+    expect(rows).toEqual([{ error }])
+  })
+
+  it('in bad rows fail their batch, which shows them', async () => {
+    const batch = testBatch(0)
+    const price = { orig_code: '\0\ud83d', dest_code: 'NLRTM', day: '2001-01-01', price: 1 }
+    const value = Buffer.from(JSON.stringify({ prices: [price, { ...price, orig_code: '\ude00' }] }))
+    await line.send([{ topic: line.topics.batches, headers: { 'batch-id': batch.id }, value }])
+    await expectGoingOn()
+    expect(await line.reply(batch.id)).toMatchObject({
+      state: 'failed',
+      error: { code: 'rejected_rows', rules: { unknown_port: 2 } },
+      errors: [
+        { row: 1, value: '\0\ufffd' },
+        { row: 2, value: '\ufffd' },
+      ],
+    })
+  })
+
+  it('and headers of any length stand in the dead letter alone: its reply has those that are right', async () => {
+    const wrong = { 'correlation-id': 'a\0b', source: 'a\0b', traceparent: 'a\0b' }
+    const long = 'x'.repeat(600_000)
+    for (const headers of [wrong, { ...wrong, 'correlation-id': long }, { ...wrong, source: long }]) {
+      const { id } = testBatch(0)
+      const named = { ...headers, 'batch-id': id, 'dry-run': 'true' }
+      await line.send([{ topic: line.topics.batches, headers: named, value: csv([]) }])
+      await expectGoingOn()
+      const reply = await line.reply(id)
+      expect(reply).toMatchObject({ state: 'unreadable', correlationId: null, source: null, dryRun: true })
+      expect(reply.error).toMatchObject({ code: 'bad_header' })
+    }
+    const { id } = testBatch(0)
+    const headers = { 'batch-id': id, 'correlation-id': 'c-1', source: 'a\0b' }
+    await line.send([{ topic: line.topics.batches, headers, value: csv([]) }])
+    expect(await line.reply(id)).toMatchObject({ correlationId: 'c-1', source: null })
+  })
+})
+
 describe('in the end', () => {
   it('CSV is told by its columns, whatever stands in quotes', async () => {
     const { id } = testBatch(1)

@@ -1,5 +1,6 @@
 import { failpoint } from '@rates/service/failpoints'
 import { type OutgoingRecord, type Producer } from '@rates/service/kafka'
+import { kafkaWord, RECORD_REFUSED } from '@rates/service/kafka-faults'
 import { type Lease } from '@rates/service/lease'
 import { type Logger } from '@rates/service/log'
 import type pg from 'pg'
@@ -23,8 +24,11 @@ interface OutboxRow {
 export interface RelayWatch {
   /** A round has found replies to send. */
   begins(): void
-  /** So many replies of an outcome: `sent`, `failed` (they are sent again), `no_topic` (they wait for it). */
-  replies(outcome: 'sent' | 'failed' | 'no_topic', count: number): void
+  /**
+   * So many replies of an outcome: `sent`, `failed` (they are sent again), `no_topic` (they wait for it), `refused`
+   * (Kafka takes them at no time: they are given up).
+   */
+  replies(outcome: 'sent' | 'failed' | 'no_topic' | 'refused', count: number): void
   /** From a batch's outcome to its reply being sent. */
   delay(seconds: number): void
 }
@@ -34,8 +38,9 @@ const REST_MILLISECONDS = 5_000
 
 /**
  * Sends what stands in the outbox, in its order, at least once: a row is marked as sent after Kafka has acknowledged
- * it, so a crash in between repeats the record, with the same bytes and the same reply id. A topic that a sender named
- * and that is not there keeps no other topic's replies back: they wait until it is.
+ * it, so a crash in between repeats the record, with the same bytes and the same reply id. A topic that is not there, or
+ * takes nothing, keeps no other topic's replies back: its own wait. Nor does a reply that Kafka refuses by itself keep
+ * others back: it is given up, and its batch still tells the outcome to whoever asks.
  */
 export class OutboxRelay {
   private readonly pool: pg.Pool
@@ -43,7 +48,7 @@ export class OutboxRelay {
   private readonly exists: (topic: string) => Promise<boolean>
   private readonly log: Logger
   private readonly watch: RelayWatch | undefined
-  /** Topics that are not there, and when they are looked for again. */
+  /** Topics that are not there or take nothing, and when they are tried again. */
   private readonly resting = new Map<string, number>()
 
   constructor(
@@ -60,7 +65,7 @@ export class OutboxRelay {
     this.watch = watch
   }
 
-  /** @returns how many were sent */
+  /** @returns how many were sent, or given up @throws the first fault, after each topic had its turn */
   async runOnce(): Promise<number> {
     for (const [topic, until] of this.resting) if (performance.now() > until) this.resting.delete(topic)
     const { rows } = await this.pool.query<OutboxRow>({
@@ -71,24 +76,35 @@ export class OutboxRelay {
     })
     if (rows.length > 0) this.watch?.begins()
     const byTopic = Map.groupBy(rows, ({ topic }) => topic)
-    let sent = 0
+    let done = 0
+    const faults: unknown[] = []
     for (const [topic, replies] of byTopic) {
-      if (await this.exists(topic)) sent += await this.send(replies)
-      else {
-        this.resting.set(topic, performance.now() + REST_MILLISECONDS)
+      try {
+        if (await this.exists(topic)) {
+          done += await this.send(replies)
+          continue
+        }
         this.watch?.replies('no_topic', replies.length)
         this.log.warn({ topic, replies: replies.length }, 'there is no such topic: its replies wait')
+      } catch (error) {
+        if (kafkaWord(error) === undefined) throw error // it is not for this topic that nobody answers
+        faults.push(error)
       }
+      this.resting.set(topic, performance.now() + REST_MILLISECONDS)
     }
-    return sent
+    if (faults.length > 0) throw faults[0]
+    return done
   }
 
   private async send(rows: OutboxRow[]): Promise<number> {
     failpoint('before-relay')
-    await this.producer.send(rows.map(replyRecord)).catch((error: unknown) => {
+    try {
+      await this.producer.send(rows.map(replyRecord))
+    } catch (error) {
+      if (RECORD_REFUSED.test(kafkaWord(error) ?? '')) return this.sendRefused(rows, error)
       this.watch?.replies('failed', rows.length)
       throw error
-    })
+    }
     failpoint('relayed')
     const marked = await this.pool.query<{ seconds: number }>(
       `update outbox set sent_at = clock_timestamp() where no = any($1)
@@ -99,6 +115,19 @@ export class OutboxRelay {
     this.watch?.replies('sent', rows.length)
     for (const { seconds } of marked.rows) this.watch?.delay(seconds)
     return rows.length
+  }
+
+  /** It is one of them, or all of them together are too large. */
+  private async sendRefused(rows: OutboxRow[], error: unknown): Promise<number> {
+    if (rows.length > 1) {
+      for (const row of rows) await this.send([row])
+      return rows.length
+    }
+    const { no, topic, replyId, batchId } = rows[0]!
+    await this.pool.query('update outbox set sent_at = clock_timestamp() where no = $1', [no])
+    this.watch?.replies('refused', 1)
+    this.log.error({ err: error, topic, reply_id: replyId, batch_id: batchId }, 'Kafka refuses this reply: it is given up')
+    return 1
   }
 }
 

@@ -106,7 +106,7 @@ export class Sweeper {
   }
 
   private async failLate(): Promise<number> {
-    await bindLate(this.pool, this.settings)
+    await bindLate(this.pool, this.settings, this.metrics, this.log)
     const { rows } = await this.pool.query<LedgerBatch & { deadline: Date }>(
       `select ${BATCH_COLUMNS} from batches
        where state = 'open' and on_deadline = 'fail' and deadline < clock_timestamp() limit 100`,

@@ -28,7 +28,7 @@ group by c.partition`
 export interface Read {
   /** Each lane's. */
   lanes: ReadonlyMap<string, string>
-  /** Of topics that bring no chunks. */
+  /** Of topics that bring no chunks; one whose topic is not there is passed over. */
   doors: ReadonlyMap<Door, { topic: string; group: string }>
 }
 
@@ -59,7 +59,9 @@ export class SystemLook {
       backlogRows += await this.rowsOf(topic, lane)
     }
     const doors: DoorLag[] = []
+    const there = new Set(await this.admin.topics())
     for (const [door, { topic, group }] of this.read.doors) {
+      if (!there.has(topic)) continue
       doors.push(...(await this.behind(topic, group)).map((each) => ({ door, ...each })))
     }
     const ledger = await this.pool.query<Pick<SystemState, 'openBatches' | 'oldestOpen' | 'slackSeconds'>>(LEDGER)

@@ -98,7 +98,7 @@ export interface StoreDoor {
   /** Holds the next object that is read back after so many bytes, until it is told to go on or its connection is cut. */
   hold(bytes: number): HeldReading
   /** Answers what is asked for by itself: a function says with which status, or undefined to let the store answer. */
-  answer(by: ((request: http.IncomingMessage) => number | undefined) | undefined): void
+  answer(by: Answering | undefined): void
   /** Takes no connections, and cuts those that are there, until `up`. */
   down(): void
   up(): void
@@ -106,6 +106,8 @@ export interface StoreDoor {
   requests: string[]
   close(): Promise<void>
 }
+
+export type Answering = (request: http.IncomingMessage) => number | undefined | Promise<number | undefined>
 
 export interface HeldReading {
   /** So many bytes went through. */
@@ -120,14 +122,14 @@ export interface HeldReading {
 async function openDoor(endpoint: string): Promise<StoreDoor> {
   const target = new URL(endpoint)
   const requests: string[] = []
-  let by: ((request: http.IncomingMessage) => number | undefined) | undefined
+  let by: Answering | undefined
   let holding: { bytes: number; take(reading: Reading): void } | undefined
   let isDown = false
   const agent = new http.Agent({ keepAlive: true })
 
-  const server = http.createServer((request, response) => {
+  const handle = async (request: http.IncomingMessage, response: http.ServerResponse): Promise<void> => {
     requests.push(`${request.method} ${request.url}`)
-    const status = by?.(request)
+    const status = await by?.(request)
     if (status !== undefined) return void response.writeHead(status).end()
     const { method, url: path, rawHeaders: headers } = request
     const upstream = http.request({ host: target.hostname, port: target.port, method, path, headers, agent })
@@ -158,7 +160,8 @@ async function openDoor(endpoint: string): Promise<StoreDoor> {
       answer.on('error', () => response.destroy())
     })
     request.pipe(upstream)
-  })
+  }
+  const server = http.createServer((request, response) => void handle(request, response))
   server.on('connection', (socket) => void (isDown && socket.destroy()))
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')

@@ -100,7 +100,10 @@ export async function startWorker(settings: Settings, log: Logger, lifecycle: Li
   await catalog.refresh()
   const admin = await connectAdmin(kafka)
   lifecycle.defer('kafka admin', () => admin.close())
-  const missing = await missingTopics(admin, settings.KAFKA_PREFIX)
+  // And no others: an upgrade may come before the topics that are new in it.
+  const hasBuckets = settings.OBJECT_BUCKETS.length > 0
+  const needed = [topics.batches, topics.bulk, topics.replies, topics.deadLetters]
+  const missing = await missingTopics(admin, hasBuckets ? [...needed, topics.objects] : needed)
   if (missing.length > 0) throw new Error(`topics are missing: ${missing.join(', ')}; create them with "rates topics"`)
   const producer = await connectProducer(kafka)
   lifecycle.defer('kafka producer', () => producer.close())
@@ -111,7 +114,7 @@ export async function startWorker(settings: Settings, log: Logger, lifecycle: Li
   startWebhooks(pool, settings, metrics, log, lifecycle)
   const { KAFKA_PREFIX: prefix, WORKER_NAME: worker } = settings
   // Nobody reads notifications where there are no buckets.
-  const doors = settings.OBJECT_BUCKETS.length > 0 ? (['queries', 'objects'] as const) : (['queries'] as const)
+  const doors = hasBuckets ? (['queries', 'objects'] as const) : (['queries'] as const)
   const read = { lanes, doors: new Map(doors.map((door) => [door, { topic: topics[door], group: groups[door] }])) }
   startSystemMetrics({ pool, admin, read, webhooks: hasWebhooks, prefix, worker, registry, log }, lifecycle)
   const consumers = await startConsumers()
@@ -238,7 +241,7 @@ export async function startWorker(settings: Settings, log: Logger, lifecycle: Li
         metrics,
         log,
         deadLetters: topics.deadLetters,
-        intake: { replies, buckets },
+        buckets,
       })
       return startConsumer(kafka, {
         groupId: groups.objects,

@@ -19,7 +19,7 @@ export interface Answer<Body = string | AsyncIterable<string>> {
 }
 
 /** As HTTP's header tells it. NDJSON is UTF-8 by definition, and CSV is not. */
-export const httpType = ({ contentType }: Answer): string =>
+export const httpType = ({ contentType }: { readonly contentType: string }): string =>
   contentType === 'application/x-ndjson' ? contentType : `${contentType}; charset=utf-8`
 
 /** What both doors answer, HTTP and messages: the same bytes. */

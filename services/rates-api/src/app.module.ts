@@ -175,14 +175,19 @@ const LAST_REQUESTS_MS = 250
  * Stops listening, answers what has come and who waits, closes. The HTTP server's own close() would at once cut the
  * connections that look idle, also those whose request is not read yet. The last part of the time is for uploads that did not get
  * through: `abort` cancels their batches; then connections are cut whose callers do not take their answers.
+ * @param users of what the app closes besides: it waits for them, too
  */
-export async function closeGently(app: NestFastifyApplication, seconds: number, abort: () => void): Promise<void> {
+export async function closeGently(
+  app: NestFastifyApplication,
+  seconds: number,
+  { abort, users }: { abort: () => void; users: Promise<void> | undefined },
+): Promise<void> {
   const server = app.getHttpServer() as HttpServer
   const timers = [setTimeout(abort, seconds * 700), setTimeout(() => server.closeAllConnections(), seconds * 900)]
   try {
     Server.prototype.close.call(server)
     app.get(BatchFollow).leave() // and not before: they come again at once, and have to reach another process
-    await sleep(LAST_REQUESTS_MS)
+    await Promise.all([sleep(LAST_REQUESTS_MS), users])
     await app.close()
   } finally {
     timers.forEach(clearTimeout)

@@ -1,6 +1,7 @@
 import { type BadRow } from '@rates/core/bad-rows'
 import { unpackErrors } from '@rates/service/ledger/row-errors'
 import { type Pool } from 'pg'
+import { noBatch } from './no-batch.ts'
 
 interface BadChunk {
   chunk: number
@@ -43,14 +44,15 @@ export class BatchErrors {
     const found = await this.#pool.query<{ no: bigint; rejected: bigint; chunks: BadChunk[] }>(FIND, [id, dryRun])
     const batch = found.rows[0]
     if (batch === undefined) return undefined
-    return { batch: id, rejected: Number(batch.rejected), rows: this.#read(batch.no, batch.chunks) }
+    return { batch: id, rejected: Number(batch.rejected), rows: this.#read({ id, no: batch.no }, batch.chunks) }
   }
 
-  async *#read(batchNo: bigint, chunks: readonly BadChunk[]): AsyncGenerator<BadRow> {
+  /** @throws Problem 404 once the ledger has forgotten the batch */
+  async *#read({ id, no }: { id: string; no: bigint }, chunks: readonly BadChunk[]): AsyncGenerator<BadRow> {
     for (const { chunk, before } of chunks) {
-      const stored = await this.#pool.query<{ errors: Buffer | null }>(READ, [batchNo, chunk])
+      const stored = await this.#pool.query<{ errors: Buffer | null }>(READ, [no, chunk])
       const compressed = stored.rows[0]?.errors
-      if (!compressed) throw new Error(`the errors of chunk ${chunk} are gone`)
+      if (!compressed) throw noBatch(id)
       for (const { row, field, value, rule, text } of await unpackErrors(compressed)) {
         yield { row: before === null ? null : before + row + 1, chunk, rowInChunk: row + 1, field, value, rule, text }
       }

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { packErrors } from '@rates/service/ledger/row-errors'
 import { FIELDS, type Rejection } from '@rates/core/rejection'
 import { RejectionLog } from '@rates/core/rejection-log'
+import { BatchErrors } from './batch-errors.ts'
 import { batchesSchema, batchSchema, rowErrorsSchema } from './schemas.ts'
 import { startTestApp, type TestApp } from './test-app.ts'
 
@@ -227,6 +228,17 @@ describe('GET /batches/:id/errors', () => {
       'row,chunk,rowInChunk,field,value,rule,text\r\n',
     )
     expect((await api.get('/batches/clean/errors?format=ndjson')).body).toBe('')
+  })
+
+  it('knows no batch that is forgotten while its rows are read', async () => {
+    const no = await open('forgotten')
+    await store(no, 0, 100, [bad(3)])
+    await store(no, 1, 10, [bad(5)])
+    const found = await new BatchErrors(api.pool).find('forgotten', false)
+    const rows = found!.rows[Symbol.asyncIterator]()
+    expect((await rows.next()).value).toMatchObject({ chunk: 0 })
+    await api.pool.query('delete from batch_chunks where batch_no = $1', [no])
+    await expect(rows.next()).rejects.toMatchObject({ status: 404, message: 'There is no batch "forgotten".' })
   })
 
   it('has the first 1 000 as JSON, and all as CSV and NDJSON', async () => {

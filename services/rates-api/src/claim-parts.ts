@@ -1,16 +1,17 @@
 import { compress, inflate } from '@rates/service/compression'
 import { partsOf } from '@rates/service/object-parts'
 import { type Pool } from 'pg'
+import { Slots } from './slots.ts'
 
 /** Of content in a part: small enough for sixteen readers at once, large enough that a round trip is worth it. */
 export const PART_BYTES = 256 << 10
 /** Parts that are fetched side by side, whoever reads: the pool's other connections are for those who ask for rates. */
 const FETCHES_AT_ONCE = 2
 
-/** Nothing is added to what was removed meanwhile. */
+/** Nothing is added to what was removed, or is being removed just now. */
 const ADD = `
 insert into claim_parts (claim_id, part, content)
-select id, $2::int, $3::bytea from claims where id = $1 and removed_at is null`
+select id, $2::int, $3::bytea from claims where id = $1 and removed_at is null for share`
 
 const READ = { name: 'claim part', text: 'select content from claim_parts where claim_id = $1 and part = $2' }
 
@@ -28,8 +29,7 @@ export class ClaimGone extends Error {
  */
 export class ClaimParts {
   readonly #pool: Pool
-  #fetching = 0
-  readonly #waiting: (() => void)[] = []
+  readonly #fetches = new Slots(FETCHES_AT_ONCE)
 
   constructor(pool: Pool) {
     this.#pool = pool
@@ -37,11 +37,11 @@ export class ClaimParts {
 
   /** Each part is stored as it comes. @throws ClaimGone where the claim's row is not there any more */
   async write(id: string, content: AsyncIterable<Uint8Array>): Promise<void> {
-    let part = 0
+    let part = 0; let held: import('pg').PoolClient | undefined
     for await (const { bytes } of partsOf(content, PART_BYTES)) {
       if (bytes.length === 0) continue // the last one of what ends where a part does
       const frame = await compress(bytes, 'zstd')
-      const { rowCount } = await this.#pool.query(ADD, [id, part, frame])
+      held ??= await this.#pool.connect(); const { rowCount } = await held.query(ADD, [id, part, frame])
       if (rowCount === 0) throw new ClaimGone('the row')
       part++
     }
@@ -51,7 +51,8 @@ export class ClaimParts {
   async *read(id: string, bytes: number): AsyncGenerator<Uint8Array> {
     let read = 0
     for (let part = 0; read < bytes; part++) {
-      const content = await this.#inTurn(() => this.#fetch(id, part))
+      await this.#fetches.take()
+      const content = await this.#fetch(id, part).finally(() => this.#fetches.giveBack())
       read += content.length
       yield content
     }
@@ -61,18 +62,5 @@ export class ClaimParts {
     const { rows } = await this.#pool.query<{ content: Buffer }>({ ...READ, values: [id, part] })
     if (rows[0] === undefined) throw new ClaimGone(`part ${part}`)
     return inflate(rows[0].content, 'zstd', PART_BYTES)
-  }
-
-  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    // Whoever ends hands its place to the next, so that nobody overtakes.
-    if (this.#fetching === FETCHES_AT_ONCE) await new Promise<void>((resolve) => this.#waiting.push(resolve))
-    else this.#fetching++
-    try {
-      return await work()
-    } finally {
-      const next = this.#waiting.shift()
-      if (next) next()
-      else this.#fetching--
-    }
   }
 }

@@ -70,8 +70,11 @@ const FIND = `
 select content_type, bytes, encode(sha256, 'hex') as sha256, bucket, expires_at,
   removed_at is not null or expires_at <= now() as expired
 from claims where id = $1 and sealed_at is not null`
+/** The sweep may have given it up, and found no object yet: there may be one now. */
+const REMOVE_AGAIN = 'update claims set bucket = $2 where id = $1 and removed_at is not null'
 const DISCARD = `
-with gone as (update claims set removed_at = now() where id = $1 and removed_at is null returning id)
+with gone as (
+  update claims set removed_at = now() where id = any($1) and sealed_at is null and removed_at is null returning id)
 delete from claim_parts using gone where claim_id = gone.id`
 
 interface Found {
@@ -97,21 +100,16 @@ export class ClaimStore implements OnApplicationShutdown {
 
   /**
    * Stores content in constant memory, unsealed. Faults of the content, of PostgreSQL and of the bucket are thrown as
-   * they are, an abort, which is seen from one piece to the next, as its signal's reason; nothing is kept then.
+   * they are; nothing is kept then.
    * @throws ClaimTooLarge, ClaimGone
    */
-  async put(
-    content: AsyncIterable<Uint8Array>,
-    { contentType, signal }: { contentType: string; signal?: AbortSignal | undefined },
-  ): Promise<Claim> {
+  async put(content: AsyncIterable<Uint8Array>, { contentType }: Pick<Claim, 'contentType'>): Promise<Claim> {
     const { pool, parts, objects, metrics, bucket, hours, maxBytes } = this.#with
     const id = randomBytes(24).toString('base64url')
     const hash = createHash('sha256')
     let bytes = 0
     async function* measured(): AsyncGenerator<Uint8Array> {
-      signal?.throwIfAborted()
       for await (const piece of content) {
-        signal?.throwIfAborted()
         bytes += piece.length
         if (bytes > maxBytes) throw new ClaimTooLarge(maxBytes)
         hash.update(piece)
@@ -129,10 +127,19 @@ export class ClaimStore implements OnApplicationShutdown {
       return { id, bytes, sha256, contentType, expiresAt: rows[0].expires_at }
     } catch (error) {
       metrics.notPut(error instanceof ClaimTooLarge ? 'too_large' : 'failed')
-      // If this fails, too, the sweep takes it in an hour; objects are always left to it.
-      await pool.query(DISCARD, [id]).catch(() => undefined)
+      await this.discard([{ id }])
+      if (bucket !== undefined) await pool.query(REMOVE_AGAIN, [id, bucket]).catch(() => undefined)
       throw error
     }
+  }
+
+  /**
+   * Those that are not needed after all; one that is sealed, or is being sealed just now, stays. If it fails the sweep takes
+   * them in an hour; objects are always left to it.
+   */
+  async discard(claims: readonly Pick<Claim, 'id'>[]): Promise<void> {
+    if (claims.length === 0) return
+    await this.#with.pool.query(DISCARD, [claims.map(({ id }) => id)]).catch(() => undefined)
   }
 
   /**

@@ -8,7 +8,7 @@ import { startFaultProxy, type FaultProxy } from '@rates/testing/fault-proxy'
 import { sum } from '@rates/testing/metrics-text'
 import { testObjectStore, type TestObjectStore } from '@rates/testing/object-store'
 import { temporaryFolder } from '@rates/testing/temporary-folder'
-import { ClaimStore, ClaimTooLarge } from './claim-store.ts'
+import { ClaimGone, ClaimStore, ClaimTooLarge } from './claim-store.ts'
 import { ClaimSweep } from './claim-sweep.ts'
 import { startTestApp, type TestApp } from './test-app.ts'
 import { bodyOf, claimContent, inPieces, pausedReader, putSealed, sha256Of } from './test-claims.ts'
@@ -130,6 +130,20 @@ describe('claims in a bucket', () => {
       ...[0, 410],
       ...[false, false, true],
     ])
+  })
+
+  it('that take so long that the sweep gives them up leave no object', async () => {
+    const before = await store.keys(bucket)
+    async function* forAnHour(): AsyncGenerator<Uint8Array> {
+      yield* inPieces(claimContent(10))
+      await api.pool.query("update claims set created_at = now() - interval '2 hours'")
+      await sweep()
+      expect(await toRemove()).toBe(0) // it has looked for the object, and found none
+    }
+    await expect(claims().put(forAnHour(), { contentType: 'text/csv' })).rejects.toThrow(ClaimGone)
+    expect(await store.keys(bucket)).toHaveLength(before.length + 1)
+    await sweep()
+    expect(await store.keys(bucket)).toEqual(before)
   })
 
   it('are forgotten only once their objects are gone', async () => {

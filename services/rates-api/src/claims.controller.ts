@@ -2,6 +2,7 @@ import { Readable } from 'node:stream'
 import { Controller, Headers, Param, Res } from '@nestjs/common'
 import { type FastifyReply } from 'fastify'
 import { z } from 'zod'
+import { httpType } from './answers.ts'
 import { ClaimReaders, expired } from './claim-readers.ts'
 import { ClaimStore, type Claim } from './claim-store.ts'
 import { beginsToWait } from './http.ts'
@@ -78,7 +79,7 @@ export class ClaimsController {
 }
 
 const contentHeaders = ({ contentType, bytes, sha256 }: Claim): Record<string, string> => ({
-  'content-type': contentType,
+  'content-type': httpType({ contentType }),
   'content-length': String(bytes),
   'repr-digest': `sha-256=:${Buffer.from(sha256, 'hex').toString('base64')}:`,
   'x-content-type-options': 'nosniff',

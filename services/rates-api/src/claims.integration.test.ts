@@ -42,7 +42,7 @@ describe('what was put away', () => {
   ])('is read as it was put: content %s', async (_, bytes) => {
     const content = claimContent(bytes)
     const claim = await putSealed(api, content)
-    expect(claim).toMatchObject({ bytes, sha256: sha256Of(content), contentType: 'text/csv; charset=utf-8' })
+    expect(claim).toMatchObject({ bytes, sha256: sha256Of(content), contentType: 'text/csv' })
     const answer = await fetch(urlOf(claim))
     expect([answer.status, Buffer.from(await answer.arrayBuffer()).equals(content)]).toEqual([200, true])
     expect(Object.fromEntries(answer.headers)).toMatchObject({
@@ -83,6 +83,15 @@ describe('what was put away', () => {
     expect((await fetch(urlOf(claim), { headers: { 'if-none-match': '"other"' } })).status).toBe(200)
   })
 
+  it.each([
+    ['text/csv', 'text/csv; charset=utf-8'],
+    ['application/json', 'application/json; charset=utf-8'],
+    ['application/x-ndjson', 'application/x-ndjson'],
+  ])('is served as HTTP serves its own: %s', async (contentType, served) => {
+    const claim = await putSealed(api, claimContent(10), contentType)
+    expect([claim.contentType, (await fetch(urlOf(claim))).headers.get('content-type')]).toEqual([contentType, served])
+  })
+
   it("is nobody's before the transaction of its seal", async () => {
     const claim = await claims.put(inPieces(claimContent(100)), { contentType: 'text/csv' })
     const status = async (): Promise<number> => (await fetch(urlOf(claim))).status
@@ -116,7 +125,7 @@ describe('what was put away', () => {
 })
 
 describe('putting away', () => {
-  it('keeps nothing of what is too large, breaks, or is given up', async () => {
+  it('keeps nothing of what is too large, or breaks', async () => {
     const before = await rowsOf()
     async function* broken(): AsyncGenerator<Uint8Array> {
       yield* inPieces(claimContent(3 * PART_BYTES))
@@ -125,13 +134,6 @@ describe('putting away', () => {
     const options = { contentType: 'text/csv' }
     await expect(claims.put(inPieces(Buffer.alloc(MAX_BYTES + 1)), options)).rejects.toThrow(ClaimTooLarge)
     await expect(claims.put(broken(), options)).rejects.toThrow('the query broke')
-    const stop = new AbortController()
-    async function* givenUp(): AsyncGenerator<Uint8Array> {
-      yield* inPieces(claimContent(3 * PART_BYTES))
-      stop.abort(new Error('given up'))
-      yield Buffer.from('more')
-    }
-    await expect(claims.put(givenUp(), { ...options, signal: stop.signal })).rejects.toThrow('given up')
     expect(await rowsOf()).toEqual(before)
     expect((await claims.put(inPieces(Buffer.alloc(MAX_BYTES), 1 << 20), options)).bytes).toBe(MAX_BYTES)
   })
@@ -168,6 +170,31 @@ describe('putting away', () => {
     const sealing = withTransaction(api.pool, (client) => claims.seal(client, [lost]))
     await expect(sealing).rejects.toThrow(ClaimGone)
     expect([(await fetch(urlOf(whole))).status, (await fetch(urlOf(lost))).status]).toEqual([200, 404])
+  })
+
+  it('adds no part to what is being removed just now', async () => {
+    const client = await api.pool.connect()
+    const removing = `update claims set removed_at = now()
+      where id = (select id from claims order by created_at desc limit 1) and sealed_at is null returning id`
+    let removed: { id: string }[] = []
+    async function* beingRemoved(): AsyncGenerator<Uint8Array> {
+      yield* inPieces(claimContent(PART_BYTES))
+      await client.query('begin')
+      removed = (await client.query<{ id: string }>(removing)).rows
+      yield* inPieces(claimContent(PART_BYTES))
+    }
+    try {
+      const putting = claims.put(beingRemoved(), { contentType: 'text/csv' }).catch((error: unknown) => error)
+      const waiting = "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+      await eventually(async () => (await client.query(waiting)).rowCount === 1)
+      await client.query('delete from claim_parts where claim_id = $1', [removed[0]!.id])
+      await client.query('commit')
+      expect(await putting).toBeInstanceOf(ClaimGone)
+    } finally {
+      client.release()
+    }
+    const parts = await api.pool.query('select from claim_parts where claim_id = $1', [removed[0]!.id])
+    expect([removed.length, parts.rowCount]).toEqual([1, 0])
   })
 })
 

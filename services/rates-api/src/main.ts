@@ -7,6 +7,7 @@ import { createMetrics } from '@rates/service/metrics'
 import { startManagement } from '@rates/service/nest/management.module'
 import { measurePools } from '@rates/service/pool-metrics'
 import { createPool } from '@rates/service/postgres'
+import { within } from '@rates/service/within'
 import { Answers } from './answers.ts'
 import { closeGently, createApp, listen } from './app.module.ts'
 import { ClaimStore } from './claim-store.ts'
@@ -31,7 +32,8 @@ main('rates-api', async () => {
   lifecycle.defer('metrics', metrics.close)
 
   const pool = createPool(settings.DATABASE_URL, { name: 'rates-api', max: settings.DATABASE_POOL, log })
-  lifecycle.defer('the pool', () => pool.end())
+  // Who still waits for PostgreSQL when nobody waits for the answer any more does not hold up the end.
+  lifecycle.defer('the pool', () => within(settings.DRAIN_SECONDS * 0.05, pool.end()))
   measurePools(metrics.registry, { reads: pool })
   const ledger = new Ledger(ledgerSource(settings.DATABASE_URL, 4), {
     publicUrl: settings.PUBLIC_URL,
@@ -69,23 +71,26 @@ main('rates-api', async () => {
     stopping: uploads.signal,
     draining: () => draining,
   })
-  lifecycle.defer('the HTTP server', async () => {
+  const deadlineSeconds = settings.DRAIN_SECONDS + settings.DRAIN_DELAY_SECONDS
+  let queries: QueryDoor | undefined
+  lifecycle.defer('the HTTP server, and queries by message', async () => {
+    const deadline = performance.now() + deadlineSeconds * 1000
+    const users = queries?.stop()
     await sleep(settings.DRAIN_DELAY_SECONDS * 1000)
-    await closeGently(app, settings.DRAIN_SECONDS, () => uploads.abort(stopping()))
+    const abort = (): void => uploads.abort(stopping())
+    await closeGently(app, (deadline - performance.now()) / 1000, { abort, users })
   })
   const port = await listen(app, settings.HOST, settings.PORT)
   log.info({ port, managementPort: management.port }, 'listening')
   void startup.run().then(() => app.get(ClaimSweep).start())
 
-  const queries = settings.QUERIES ? openQueries() : undefined
-  if (queries) lifecycle.defer('queries by message', () => queries.stop())
+  if (settings.QUERIES) queries = openQueries()
 
   return runUntilSignal(log, lifecycle, {
-    deadlineSeconds: settings.DRAIN_SECONDS + settings.DRAIN_DELAY_SECONDS,
+    deadlineSeconds,
     onSignal: () => {
       draining = true
       management.drain()
-      void queries?.stop()
     },
   })
 

@@ -4,8 +4,9 @@ import { isTransient } from '@rates/service/transient'
 import { type FastifyReply, type FastifyRequest } from 'fastify'
 import { Problem, problemDocument } from './problem.ts'
 
-/** A claim's id opens it: it stands in no log. */
-const loggable = (url: string): string => url.slice(0, 200).replace(/(\/claims\/)[^?]+/, '$1…')
+/** A claim's id opens it: it stands in no log, however it is written. */
+const loggable = ({ url, routeOptions: { url: route } }: FastifyRequest): string =>
+  route?.startsWith('/claims/') ? route : url.slice(0, 200)
 
 /** Every error becomes application/problem+json. What is not the caller's fault is logged, and told without its insides. */
 @Catch()
@@ -24,7 +25,7 @@ export class ProblemFilter implements ExceptionFilter {
   answer(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
     const problem = this.#problem(error)
     if (problem.status >= 500) {
-      const line = { err: error, method: request.method, url: loggable(request.url), status: problem.status }
+      const line = { err: error, method: request.method, url: loggable(request), status: problem.status }
       this.#log[problem.status === 503 ? 'warn' : 'error'](line, 'request failed')
     }
     if (reply.sent || reply.raw.headersSent) {

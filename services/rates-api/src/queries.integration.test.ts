@@ -4,7 +4,9 @@ import { CLAIM_TYPE, type ClaimCheck } from '@rates/core/claim-check'
 import { RejectionLog } from '@rates/core/rejection-log'
 import { idByPlace } from '@rates/core/wire'
 import { type IncomingRecord } from '@rates/service/kafka'
+import { startConsumer } from '@rates/service/kafka-consumer'
 import { packErrors } from '@rates/service/ledger/row-errors'
+import { groupNames } from '@rates/service/topics'
 import { eventually } from '@rates/testing/eventually'
 import { startFaultProxy, type FaultProxy } from '@rates/testing/fault-proxy'
 import { startLine, type Line } from '@rates/testing/line'
@@ -41,6 +43,7 @@ describe('queries by message', () => {
       ['CNSGH', 'DEHAM', '2021-01-03', 700],
     ])
     await openTestBatch(line.pool, 'open', { source: 'acme' })
+    await storeBadRows()
     const [acme, small, gone] = ['acme', 'small', 'gone'].map((name) => `${line.prefix}${name}`) as [
       string,
       string,
@@ -109,7 +112,6 @@ describe('queries by message', () => {
   })
 
   it.each(['json', 'csv', 'ndjson'])('bad rows as %s, put away: the content is the HTTP body', async (format) => {
-    if (format === 'json') await storeBadRows()
     const answer = await answerTo({ query: 'errors', id: 'bad', format })
     const http = await overHttp(`/batches/bad/errors?format=${format}`)
     expect([...answer.headers]).toContainEqual(['content-type', CLAIM_TYPE])
@@ -164,6 +166,39 @@ describe('queries by message', () => {
     })
   })
 
+  it('a NUL or half a surrogate pair in its headers and its key costs nobody an answer', async () => {
+    const key = Buffer.from([0, 0xed, 0xa0, 0x80, 0xff])
+    await ask(line, [
+      { value: rates, key, headers: { 'correlation-id': 'a\0b' } },
+      { value: rates, key, headers: { 'correlation-id': 'a\ud800b' } },
+    ])
+    const [first, second] = await eventually(async () => {
+      const found = (await answers.all()).filter((answer) => answer.key && Buffer.compare(answer.key, key) === 0)
+      return found.length === 2 && found
+    })
+    expect([first!.headers.get('status'), first!.headers.has('correlation-id')]).toEqual(['400', false])
+    expect(json(first!)).toMatchObject({ detail: expect.stringContaining('header correlation-id: "a\\u0000b"') as unknown })
+    // UTF-8 has no halves: they were lost on the way.
+    expect([second!.headers.get('status'), second!.headers.get('correlation-id')]).toEqual(['200', 'a\ufffdb'])
+  })
+
+  it.each(['\0', 'a\0b', '\ud800', 'a\udc00b'])('%j in its members: it is answered', async (odd) => {
+    const statuses: string[] = []
+    for (const query of [
+      { ...rates, orig_code: odd },
+      { ...rates, date_from: odd },
+      { ...rates, format: odd },
+      { query: 'batch', id: odd },
+      { query: 'errors', id: odd },
+      { query: odd },
+    ]) {
+      const answer = await answerTo(query)
+      statuses.push(answer.headers.get('status')!)
+      expect(json(answer)).toEqual(expect.any(Object))
+    }
+    expect(statuses).toEqual(['200', '400', '400', '404', '404', '400'])
+  })
+
   it('goes to the topic that it names, and to the default one where that is not there', async () => {
     const own = await AnswerReader.of(line, `${line.prefix}acme`)
     await ask(line, [{ value: rates, headers: { 'correlation-id': 'own', 'reply-to': `${line.prefix}acme` } }])
@@ -216,10 +251,18 @@ describe('queries by message', () => {
   })
 
   it('metrics are those of the documentation', async () => {
-    const samples = await door.metrics()
-    expect(undocumented(samples, ['Queries by message'])).toEqual([])
-    expect(sum(samples, 'rates_query_claims_total')).toBe(3)
-    expect(sum(samples, 'rates_queries_total', { query: 'none', status: '4xx' })).toBeGreaterThanOrEqual(6)
+    await allCommitted(line)
+    const before = await door.metrics()
+    await answerTo({ query: 'errors', id: 'bad' })
+    await answerTo({ query: 'none' })
+    await allCommitted(line)
+    const after = await door.metrics()
+    expect(undocumented(after, ['Queries by message'])).toEqual([])
+    const more = (...of: [name: string, labels?: Record<string, string>]): number => sum(after, ...of) - sum(before, ...of)
+    expect(more('rates_query_claims_total')).toBe(1)
+    expect(more('rates_queries_total', { query: 'errors', status: '2xx' })).toBe(1)
+    expect(more('rates_queries_total', { query: 'none', status: '4xx' })).toBe(1)
+    expect(more('rates_queries_total')).toBe(2)
   })
 
   it('a query that is taken again gets the same bytes, whatever has changed meanwhile', async () => {
@@ -278,6 +321,38 @@ describe('between queries and PostgreSQL', () => {
     expect(idsOf(await answers.all()).size).toBe(expected)
     proxy.up()
     await eachIsAnsweredOnce()
+  })
+})
+
+describe('a door that is told to stop', () => {
+  it('does not wait for its group, where it has nothing in hand', async () => {
+    const line = await startLine({ partitions: 1 })
+    const groupId = groupNames(line.prefix).queries
+    // Who has a record in hand does not join again before it is through with it, and all others wait for it.
+    let release = (): void => undefined
+    const held = new Promise<void>((resolve) => (release = resolve))
+    let reached = (): void => undefined
+    const holds = new Promise<void>((resolve) => (reached = resolve))
+    const first = await startConsumer(line.kafka, {
+      groupId,
+      topic: line.topics.queries,
+      sessionSeconds: 30,
+      handle: () => {
+        reached()
+        return held
+      },
+    })
+    line.defer(() => first.stop())
+    await ask(line, [{ value: rates }])
+    await holds
+    const door = await startTestDoor(line)
+    const joins = async (): Promise<boolean> => (await line.admin.group(groupId)).state === 'PreparingRebalance'
+    await eventually(joins, { what: 'the door joining' })
+    const began = performance.now()
+    await door.stop()
+    expect(performance.now() - began).toBeLessThan(5_000)
+    release()
+    await line.close()
   })
 })
 

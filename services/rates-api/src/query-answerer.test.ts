@@ -42,6 +42,11 @@ describe('a query that fails', () => {
     expect(await slow.answer({ question })).toMatchObject({ status: 200, body: Buffer.from('ok') })
   })
 
+  it('for the limit of node-postgres: just so', async () => {
+    const limit = (): Promise<never> => Promise.reject(new Error('Query read timeout'))
+    expect(told(await answerer(limit).answer({ question }))).toMatchObject([503, { code: 'took_too_long' }])
+  })
+
   it.each(['57P01', 'ECONNREFUSED', '42P01', '42501'])('waits for %s to pass', async (code) => {
     const error = thrown({ code })
     await expect(answerer(() => Promise.reject(error)).answer({ question })).rejects.toBe(error)

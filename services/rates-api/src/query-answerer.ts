@@ -45,7 +45,9 @@ class NotPutAway extends Error {
 export const isWaitedFor = (error: unknown): boolean =>
   passesByItself(error) || error instanceof NotPutAway || error instanceof ClaimGone || /^42...$/.test(codeOf(error))
 
-const isStatementLimit = (error: unknown): boolean => codeOf(error) === '57014'
+/** PostgreSQL's word for it, or, where its answer does not come in time, node-postgres'. */
+const isStatementLimit = (error: unknown): boolean =>
+  codeOf(error) === '57014' || (error as Partial<Error> | undefined)?.message === 'Query read timeout'
 const codeOf = (error: unknown): string => String((error as { code?: unknown } | undefined)?.code)
 
 /** Makes the answer to each query, whatever the query is. */

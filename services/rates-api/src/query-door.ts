@@ -28,7 +28,7 @@ export interface DoorParts {
   publicUrl: string
   answerMaxBytes: number
   atOnce: number
-  /** Of the time that the process has for its stop, what is there for the queries in hand. */
+  /** After a stop begins no lot of what was fetched; the one in hand may take as long again. */
   drainSeconds: number
   /** Throws while there is no use in taking queries. */
   ready: () => void
@@ -53,6 +53,8 @@ export class QueryDoor {
   #going: Promise<void> | undefined
   #stopped: Promise<void> | undefined
   #isOpen = false
+  /** Partitions of which queries are in hand. */
+  #inHand = 0
   #finishBy = Infinity
 
   constructor(parts: DoorParts) {
@@ -73,8 +75,9 @@ export class QueryDoor {
   async #stop(): Promise<void> {
     this.#finishBy = performance.now() + this.#parts.drainSeconds * 1000
     this.#stopping.abort()
-    // Who only tries to connect has nothing in hand, and may try for long.
-    if (this.#isOpen) await within(this.#parts.drainSeconds + 5, this.#going ?? Promise.resolve())
+    // Who only tries to connect, or to join the group, has nothing in hand, and may try for long.
+    const hasToEnd = this.#isOpen || this.#inHand > 0
+    if (hasToEnd) await within(this.#parts.drainSeconds * 2, this.#going ?? Promise.resolve())
   }
 
   async #run(): Promise<void> {
@@ -112,13 +115,16 @@ export class QueryDoor {
         const next = (await this.#committed(admin)).get(partition)
         return next !== undefined && next > offset
       })
-      this.#isOpen = true
       const consumer = await startConsumer(kafka, {
         groupId,
         topic: topics.queries,
         maxBytes: FETCH_BYTES,
-        handleAll: (records, context) => lots.take(records, context),
+        handleAll: async (records, context) => {
+          this.#inHand++
+          await lots.take(records, context).finally(() => this.#inHand--)
+        },
       })
+      this.#isOpen = true
       lifecycle.defer('the consumer', () => consumer.stop())
       const forgetting = setInterval(() => void this.#forget(admin), FORGET_MILLISECONDS)
       lifecycle.defer('forgetting', () => clearInterval(forgetting))

@@ -1,10 +1,10 @@
 import { idByPlace } from '@rates/core/wire'
 import { failpoint } from '@rates/service/failpoints'
 import { type IncomingRecord, type OutgoingRecord } from '@rates/service/kafka'
-import { Stopped, type RecordContext } from '@rates/service/kafka-consumer'
+import { Stopped, type AllContext } from '@rates/service/kafka-consumer'
 import { type Logger } from '@rates/service/log'
 import { waitOut } from '@rates/service/wait-out'
-import { type ClaimStore } from './claim-store.ts'
+import { type Claim, type ClaimStore } from './claim-store.ts'
 import { isWaitedFor, type FreshAnswer, type QueryAnswerer } from './query-answerer.ts'
 import { type NotedAnswer, type QueryAnswers } from './query-answers.ts'
 import { readQuery, type AnswerTopics, type QueryMessage } from './query-message.ts'
@@ -17,7 +17,7 @@ export interface LotParts {
   answerer: QueryAnswerer
   answers: QueryAnswers
   sender: QuerySender
-  claims: Pick<ClaimStore, 'seal'>
+  claims: Pick<ClaimStore, 'seal' | 'discard'>
   /** Queries of all partitions that are worked on side by side. */
   slots: Slots
   /** Whether the group has committed a record of ours: another process went on from there, while we were not looking. */
@@ -32,6 +32,11 @@ export interface LotParts {
 const LOT = { queries: 100, bytes: 256 * 1024, milliseconds: 10_000 }
 /** A lot that took longer may be of a process that stood still: answers are forgotten after a quarter of an hour. */
 const LONG_MILLISECONDS = 5 * 60_000
+
+interface Query {
+  record: IncomingRecord
+  message: QueryMessage
+}
 
 /** An answer that is ready; with what it was made of where it is new. */
 interface Ready {
@@ -53,53 +58,75 @@ export class QueryLots {
   }
 
   /** @throws Stopped, or what waiting does not mend */
-  async take(records: readonly IncomingRecord[], { signal }: Pick<RecordContext, 'signal'>): Promise<void> {
-    const { topics, metrics, sender, mayFinish, log } = this.#parts
-    let left = records.map((record) => ({ record, message: readQuery(record, topics) }))
-    metrics.inFlight.inc(left.length)
+  async take(
+    records: readonly IncomingRecord[],
+    { signal, done }: Pick<AllContext, 'signal' | 'done'>,
+  ): Promise<void> {
+    const { topics, metrics, sender, mayFinish } = this.#parts
+    let at = 0
+    metrics.inFlight.inc(records.length)
     try {
-      while (left.length > 0) {
+      while (at < records.length) {
         if (signal.aborted && !mayFinish()) throw new Stopped()
         failpoint('took-query')
-        const lot = left.slice(0, LOT.queries)
-        const patience = { signal, log, passes: isWaitedFor }
-        const noted = await waitOut('queries', () => this.#answer(lot), patience)
+        // Not all at once: a fetch may have very many that are very small.
+        const next = records.slice(at, at + LOT.queries)
+        const lot = next.map((record) => ({ record, message: readQuery(record, topics) }))
+        const noted = await this.#answered(lot, signal)
         failpoint('noted-answer')
         const outgoing = noted.map(toSend)
         await sender.send(outgoing, signal)
         failpoint('sent-answer')
         for (const [i, answer] of noted.entries()) metrics.sent(lot[i]!.message, answer, lot[i]!.record.timestamp)
         metrics.inFlight.dec(noted.length)
-        left = left.slice(noted.length)
+        at += noted.length
+        await done(records[at - 1]!)
       }
     } finally {
-      metrics.inFlight.dec(left.length)
+      metrics.inFlight.dec(records.length - at)
     }
   }
 
+  /** Waits until there are answers. One that is waited for is tried by itself: others would be made each time, and lost. */
+  #answered(lot: readonly Query[], signal: AbortSignal): Promise<NotedAnswer[]> {
+    let most = lot.length
+    const work = (): Promise<NotedAnswer[]> => {
+      const some = lot.slice(0, most)
+      most = 1
+      return this.#answer(some)
+    }
+    return waitOut('queries', work, { signal, log: this.#parts.log, passes: isWaitedFor })
+  }
+
   /** @returns the answers to the first of them, in their order: one at least */
-  async #answer(lot: readonly { record: IncomingRecord; message: QueryMessage }[]): Promise<NotedAnswer[]> {
+  async #answer(lot: readonly Query[]): Promise<NotedAnswer[]> {
     const { answers, claims, hasGoneOn, metrics } = this.#parts
     const began = Date.now()
     const ready = await this.#make(lot)
     const fresh = ready.filter((each) => each.fresh !== undefined)
     if (fresh.length === 0) return ready.map(({ answer }) => answer)
-    if (Date.now() - began > LONG_MILLISECONDS && (await hasGoneOn(fresh[0]!.record))) {
-      throw new Error('another process has answered these queries')
+    let unused = claimsOf(fresh) // if this fails all, else those to whose answers another process was first
+    try {
+      if (Date.now() - began > LONG_MILLISECONDS && (await hasGoneOn(fresh[0]!.record))) {
+        throw new Error('another process has answered these queries')
+      }
+      let lost: Claim[] = []
+      const noted = await answers.note(fresh, async (client, offsets) => {
+        await claims.seal(client, claimsOf(fresh.filter(({ answer }) => offsets.has(answer.offset))))
+        lost = claimsOf(fresh.filter(({ answer }) => !offsets.has(answer.offset)))
+      })
+      metrics.claims.inc(unused.length - lost.length)
+      unused = lost
+      const standing = new Map(noted.map((answer) => [answer.offset, answer]))
+      return ready.map(({ answer }) => standing.get(answer.offset) ?? answer)
+    } finally {
+      await claims.discard(unused)
     }
-    let claimed = 0
-    const noted = await answers.note(fresh, async (client, offsets) => {
-      const used = fresh.flatMap(({ answer, fresh }) => (offsets.has(answer.offset) ? (fresh?.claim ?? []) : []))
-      claimed = used.length
-      await claims.seal(client, used)
-    })
-    metrics.claims.inc(claimed)
-    const standing = new Map(noted.map((answer) => [answer.offset, answer]))
-    return ready.map(({ answer }) => standing.get(answer.offset) ?? answer)
   }
 
-  async #make(lot: readonly { record: IncomingRecord; message: QueryMessage }[]): Promise<Ready[]> {
-    const { answers, answerer, slots } = this.#parts
+  /** @returns those before the first that has to wait. @throws what is waited for, where that is the first of all */
+  async #make(lot: readonly Query[]): Promise<Ready[]> {
+    const { answers, answerer, slots, claims } = this.#parts
     const began = performance.now()
     const standing = await answers.find(
       lot.map(({ record }) => record),
@@ -136,10 +163,17 @@ export class QueryLots {
         .finally(() => slots.giveBack())
       ready.push(making)
     }
-    await Promise.allSettled(ready) // of those that go on nobody would know
-    return Promise.all(ready)
+    const made = await Promise.allSettled(ready) // of those that go on nobody would know
+    const waits = made.findIndex(({ status }) => status === 'rejected')
+    if (waits < 0) return Promise.all(ready)
+    const behind = made.slice(waits).flatMap((each) => (each.status === 'fulfilled' ? each.value : []))
+    await claims.discard(claimsOf(behind))
+    if (waits === 0) throw (made[0] as PromiseRejectedResult).reason as Error
+    return Promise.all(ready.slice(0, waits))
   }
 }
+
+const claimsOf = (ready: readonly Ready[]): Claim[] => ready.flatMap(({ fresh }) => fresh?.claim ?? [])
 
 /** The same each time: the table gives headers back in another order than it was given. */
 function toSend({ replyTopic, key, headers, body }: NotedAnswer): OutgoingRecord {

@@ -1,5 +1,5 @@
 import { readRatesQuery, type RatesQuery } from '@rates/core/rates-query'
-import { readEnvelope } from '@rates/core/wire'
+import { readHeaders } from '@rates/core/wire'
 import { type IncomingRecord } from '@rates/service/kafka'
 import { UNREADABLE } from '@rates/service/record-batch-guard'
 import { z } from 'zod'
@@ -35,12 +35,13 @@ export interface AnswerTopics {
 
 /** Reads a record; never throws. docs/wire.md has the rules for people. */
 export function readQuery(record: IncomingRecord, topics: AnswerTopics): QueryMessage {
-  const { headers, replyTo, fault } = readHeaders(record)
+  const { right, fault } = readHeaders(record.headers, ['reply-to', 'correlation-id', 'traceparent'])
+  const { 'reply-to': replyTo, ...headers } = right
   const key = record.key !== null && record.key.length > MAX_KEY_BYTES ? null : record.key
   const allowed = replyTo === undefined || topics.allowed.includes(replyTo)
   const answered = { replyTopic: allowed && replyTo !== undefined ? replyTo : topics.replies, headers, key }
   try {
-    if (fault !== undefined) throw new Problem(400, fault)
+    if (fault) throw new Problem(400, `header ${fault.header}: ${JSON.stringify(fault.value)} is not ${fault.rule}`)
     if (!allowed) throw new Problem(400, `header reply-to: ${JSON.stringify(replyTo)} is not on the platform's list`)
     if (key !== record.key) throw new Problem(400, `the key has more than ${MAX_KEY_BYTES} bytes`)
     return { ...answered, question: readQuestion(readDocument(record)) }
@@ -48,25 +49,6 @@ export function readQuery(record: IncomingRecord, topics: AnswerTopics): QueryMe
     if (!(problem instanceof Problem)) throw problem
     return { ...answered, question: problem }
   }
-}
-
-/** One header at a time, so that a wrong one costs no other; headers of batches mean nothing here. */
-function readHeaders(record: IncomingRecord): {
-  headers: Record<string, string>
-  replyTo: string | undefined
-  fault: string | undefined
-} {
-  const headers: Record<string, string> = {}
-  let fault: string | undefined
-  for (const name of ['reply-to', 'correlation-id', 'traceparent']) {
-    const value = record.headers.get(name)
-    if (value === undefined) continue
-    const read = readEnvelope(new Map([[name, value]]))
-    if (read.kind !== 'fault') headers[name] = value
-    else fault ??= `header ${name}: ${JSON.stringify(read.value)} is not ${read.rule}`
-  }
-  const { 'reply-to': replyTo, ...carried } = headers
-  return { headers: carried, replyTo, fault }
 }
 
 function readDocument(record: IncomingRecord): Readonly<Record<string, unknown>> {

@@ -1,11 +1,12 @@
 import { type OutgoingRecord, type Producer } from '@rates/service/kafka'
 import { type Admin } from '@rates/service/kafka-admin'
+import { kafkaWord, RECORD_REFUSED } from '@rates/service/kafka-faults'
 import { type Logger } from '@rates/service/log'
 import { waitOut } from '@rates/service/wait-out'
 
 export interface SenderParts {
   producer: Pick<Producer, 'send'>
-  admin: Pick<Admin, 'topics'>
+  admin: Pick<Admin, 'topics' | 'describeTopic'>
   /** Where answers go whose own topic does not take them. */
   replies: string
   /** Told of each of those. */
@@ -22,9 +23,13 @@ const REST_MILLISECONDS = 60_000
 /** A topic that fails so often while the cluster answers is taken for one that goes on failing. */
 const MAX_FAILURES = 3
 
-/** What a broker says of a topic that it will not say otherwise soon; and of a record. */
+/** What a broker says of a topic that it will not say otherwise soon. */
 const TOPIC_REFUSED = /^(TOPIC_AUTHORIZATION_FAILED|INVALID_TOPIC_EXCEPTION|POLICY_VIOLATION)$/
-const RECORD_REFUSED = /^(MESSAGE_TOO_LARGE|RECORD_LIST_TOO_LARGE|INVALID_RECORD)$/
+
+/** The default topic has not taken an answer: there is no other one for it. */
+class Refused extends Error {
+  override name = 'Refused'
+}
 
 /**
  * Sends answers, waits as long as Kafka is away, and keeps nobody waiting for somebody else's topic: one that is not
@@ -53,7 +58,7 @@ export class QuerySender {
     // Last, and together: one key's answers keep the order of their queries there.
     const left = records.filter((record) => record.topic === replies || diverted.has(record))
     const toDefault = left.map((record) => ({ ...record, topic: replies }))
-    await waitOut('answers', () => this.#sendAll(toDefault), patience)
+    await waitOut('answers', this.#defaultDelivery(toDefault), patience)
     for (let i = 0; i < diverted.size; i++) onDiverted()
   }
 
@@ -67,10 +72,8 @@ export class QuerySender {
         return records
       }
       try {
-        await this.#sendAll(records)
-        return []
+        return await this.#sendWhatFits(records)
       } catch (error) {
-        if (says(error, RECORD_REFUSED)) return this.#oneByOne(records)
         this.#there = undefined
         const isThere = await this.#isThere(topic) // or the whole cluster is away
         if (isThere && !says(error, TOPIC_REFUSED) && ++failures < MAX_FAILURES) throw error
@@ -81,10 +84,39 @@ export class QuerySender {
     }
   }
 
+  /** @returns to be called until it resolves: what is refused waits, with what comes after it of its key */
+  #defaultDelivery(records: readonly OutgoingRecord[]): () => Promise<void> {
+    let left = records
+    return async () => {
+      left = await this.#sendWhatFits(left, { keepOrder: true })
+      if (left.length === 0) return
+      const { admin, replies, log } = this.#parts
+      const { config } = await admin.describeTopic(replies)
+      const details = { topic: replies, 'max.message.bytes': config['max.message.bytes'], bytes: bytesOf(left[0]!) }
+      log.error(details, 'the default topic does not take an answer, which waits with those behind it: raise its limit')
+      throw new Refused(`${replies} does not take an answer of ${bytesOf(left[0]!)} bytes`)
+    }
+  }
+
   /** @returns those that are refused */
-  async #oneByOne(records: readonly OutgoingRecord[]): Promise<OutgoingRecord[]> {
+  async #sendWhatFits(records: readonly OutgoingRecord[], how = { keepOrder: false }): Promise<OutgoingRecord[]> {
+    try {
+      await this.#sendAll(records)
+      return []
+    } catch (error) {
+      if (!says(error, RECORD_REFUSED)) throw error
+      return this.#oneByOne(records, how)
+    }
+  }
+
+  /** @returns those that are refused; to keep the order, with those after them of their key */
+  async #oneByOne(records: readonly OutgoingRecord[], { keepOrder }: { keepOrder: boolean }): Promise<OutgoingRecord[]> {
     const refused: OutgoingRecord[] = []
     for (const record of records) {
+      if (keepOrder && record.key && refused.some(({ key }) => key && Buffer.compare(key, record.key!) === 0)) {
+        refused.push(record)
+        continue
+      }
       try {
         await this.#parts.producer.send([record])
       } catch (error) {
@@ -99,7 +131,7 @@ export class QuerySender {
     let request: OutgoingRecord[] = []
     let bytes = 0
     for (const record of records) {
-      const more = (record.value?.length ?? 0) + (record.key?.length ?? 0) + HEADERS_BYTES
+      const more = bytesOf(record)
       if (request.length > 0 && bytes + more > REQUEST_BYTES) {
         await this.#parts.producer.send(request)
         request = []
@@ -124,9 +156,6 @@ export class QuerySender {
   }
 }
 
-/** Kafka's word for a fault, wherever in its chain of causes kafkajs put it. */
-function says(error: unknown, words: RegExp): boolean {
-  if (typeof error !== 'object' || error === null) return false
-  const { type, cause } = error as { type?: unknown; cause?: unknown }
-  return (typeof type === 'string' && words.test(type)) || says(cause, words)
-}
+const bytesOf = ({ key, value }: OutgoingRecord): number => (value?.length ?? 0) + (key?.length ?? 0) + HEADERS_BYTES
+
+const says = (error: unknown, words: RegExp): boolean => words.test(kafkaWord(error) ?? '')

@@ -26,7 +26,7 @@ export const sha256Of = (content: Uint8Array): string => createHash('sha256').up
 export async function putSealed(
   { app, pool }: { app: NestFastifyApplication; pool: Pool },
   content: Uint8Array,
-  contentType = 'text/csv; charset=utf-8',
+  contentType = 'text/csv',
 ): Promise<Claim> {
   const claims = app.get(ClaimStore)
   const claim = await claims.put(inPieces(content), { contentType })

@@ -4,7 +4,6 @@ import { setOffsets } from '@rates/service/kafka-offsets'
 import { createLogger } from '@rates/service/log'
 import { createMetrics } from '@rates/service/metrics'
 import { groupNames } from '@rates/service/topics'
-
 import { eventually } from '@rates/testing/eventually'
 import { type Line } from '@rates/testing/line'
 import { parseMetrics, type Sample } from '@rates/testing/metrics-text'
@@ -55,7 +54,7 @@ export async function startTestDoor(
 
 export interface TestQuery {
   value: unknown
-  key?: string
+  key?: string | Buffer
   headers?: Record<string, string>
 }
 
@@ -64,7 +63,7 @@ export const ask = (line: Line, queries: readonly TestQuery[]): Promise<void> =>
   line.send(
     queries.map(({ value, key, headers = {} }) => ({
       topic: line.topics.queries,
-      key: key === undefined ? null : Buffer.from(key),
+      key: key === undefined ? null : Buffer.from(key as string),
       headers,
       value: value === null || Buffer.isBuffer(value) ? value : Buffer.from(JSON.stringify(value)),
     })),

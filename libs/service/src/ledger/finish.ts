@@ -1,6 +1,7 @@
 import { type BatchError, type Outcome, type Reply, type RowError } from '@rates/core/batch'
 import { digestHex } from '@rates/core/digest'
 import type pg from 'pg'
+import { storable } from '../storable.ts'
 import { type LedgerBatch } from './open.ts'
 import { enqueueWebhook, type WebhookSettings } from './webhook.ts'
 
@@ -47,13 +48,16 @@ export function replyOf(batch: ReplyBatch, verdict: Verdict, finishedAt: Date): 
     rows: verdict.rows,
     chunks: verdict.chunks,
     digest: verdict.digest && digestHex(verdict.digest),
-    error: verdict.error,
+    error: toldError(verdict),
     errors: verdict.errors,
     links: batchLinks(batch.id, batch.dryRun),
     createdAt: batch.createdAt.toISOString(),
     finishedAt: finishedAt.toISOString(),
   }
 }
+
+/** The same in the ledger and in the reply. It may quote what was sent, whatever that is. */
+const toldError = ({ error }: Verdict): BatchError | null => error && { ...error, message: storable(error.message) }
 
 /** Puts a reply into the outbox, once for each reply id and topic. */
 export async function enqueueReply(
@@ -66,7 +70,9 @@ export async function enqueueReply(
     name: 'enqueue-reply',
     text: `insert into outbox (reply_id, topic, batch_id, correlation_id, traceparent, body)
       values ($1, $2, $3, $4, $5, $6) on conflict (reply_id, topic) do nothing`,
-    values: [reply.replyId, topic, reply.batchId, reply.correlationId, traceparent, JSON.stringify(reply)],
+    values: [reply.replyId, topic, reply.batchId, reply.correlationId, traceparent, JSON.stringify(reply)].map(
+      (value) => value && storable(value),
+    ),
   })
 }
 
@@ -110,6 +116,7 @@ export async function tellOutcome(
 
 /** state, finished_at, chunks_expected, rows_accepted, rows_rejected, digest, error. */
 export function outcomeValues(verdict: Verdict, finishedAt: Date): unknown[] {
+  const error = toldError(verdict)
   return [
     verdict.state,
     finishedAt,
@@ -117,6 +124,6 @@ export function outcomeValues(verdict: Verdict, finishedAt: Date): unknown[] {
     verdict.rows.accepted,
     verdict.rows.rejected,
     verdict.digest && Buffer.from(verdict.digest),
-    verdict.error && JSON.stringify(verdict.error),
+    error && JSON.stringify(error),
   ]
 }
