@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { readEnvelope, writeBatchHeaders, type BatchHeaders } from '@rates/core/wire'
 import { InvalidArgumentError, Option, type Command } from 'commander'
 import { type DeliveryRequest } from './deliver.ts'
-import { CommandFailure, EXIT } from './exit.ts'
+import { usage } from './exit.ts'
 import { shellWord } from './text.ts'
 import { parseDeadline, parseDuration } from './times.ts'
 
@@ -84,8 +84,6 @@ function checked(batch: BatchHeaders): BatchHeaders {
   if (read.kind === 'fault') throw usage(`--${read.header}: ${JSON.stringify(read.value)} is not ${read.rule}`)
   return batch
 }
-
-const usage = (message: string): CommandFailure => new CommandFailure(EXIT.usage, message)
 
 /** `cli-20260131T080000-4f2a9c`: sorts by time, and two that start in the same second differ. */
 export function newBatchId(now: Date): string {

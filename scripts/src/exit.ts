@@ -23,6 +23,9 @@ export class CommandFailure extends Error {
   }
 }
 
+/** Something is wrong with what the person has written. */
+export const usage = (message: string): CommandFailure => new CommandFailure(EXIT.usage, message)
+
 /** A wrong option ends the process with the code for wrong usage, `--help` with 0. */
 export function usageExits(command: Command): Command {
   return command.exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? EXIT.done : EXIT.usage))

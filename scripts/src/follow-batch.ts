@@ -84,7 +84,7 @@ function totalOf({ rows, progress }: Batch, done: number): number | undefined {
 
 const whatIsMissing = (done: number, total: number | undefined): string =>
   total === undefined || done < total
-    ? 'nothing is being loaded: does an ingest worker run?'
+    ? 'nothing is being loaded: "rates status" shows who works and what waits'
     : 'waiting for the outcome'
 
 /** Where there is nothing to count, the time goes by: in a terminal on a line that vanishes, elsewhere a line once. */

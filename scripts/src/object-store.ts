@@ -48,14 +48,9 @@ export async function startInbox(
     log: join(places.logs, 'object-store.log'),
     accessKey,
     secretKey: keys.secret,
+    buckets: [inbox],
     events: { broker: brokers.split(',')[0]!, topic: topicNames(prefix).objects },
   })
-  try {
-    await makeBucket(server)
-  } catch (error) {
-    await server.stop()
-    throw error
-  }
   const { url, region, accessKeyId } = server
   const { idFile, secretFile } = keys
   return { server, facts: { url, region, bucket: inbox, accessKeyId, accessKeyIdFile: idFile, secretFile } }
@@ -71,19 +66,6 @@ async function ownKeys(folder: string): Promise<{ secret: string; idFile: string
   const secret = kept || randomBytes(20).toString('hex')
   await writeFile(secretFile, secret, { mode: 0o600 })
   return { secret, idFile, secretFile }
-}
-
-async function makeBucket({ url, region, accessKeyId, secretAccessKey }: RunningObjectStore): Promise<void> {
-  const { BucketAlreadyOwnedByYou, CreateBucketCommand, S3Client } = await import('@aws-sdk/client-s3')
-  const credentials = { accessKeyId, secretAccessKey }
-  const client = new S3Client({ endpoint: url, region, credentials, forcePathStyle: true })
-  try {
-    await client.send(new CreateBucketCommand({ Bucket: inbox }))
-  } catch (error) {
-    if (!(error instanceof BucketAlreadyOwnedByYou)) throw error
-  } finally {
-    client.destroy()
-  }
 }
 
 /** What the services need to be set to, so that files of the bucket become batches. */

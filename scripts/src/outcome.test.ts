@@ -78,6 +78,10 @@ All of them, with their text: curl 'http://api/batches/b/errors?format=csv'`)
     expect(describeReply(reply({ state: 'failed', error }), sending)).toBe(
       'failed (incomplete): prices.csv: of 7 chunks these never came: 3',
     )
+    const gone = { code: 'object_not_found', message: 'there is no s3://b/prices.csv' }
+    expect(describeReply(reply({ state: 'failed', error: gone }), { ...sending, name: 's3://b/prices.csv' })).toBe(
+      'failed (object_not_found): there is no s3://b/prices.csv',
+    )
     expect(describeReply(reply({ state: 'id_conflict', error: { code: 'x', message: 'y' } }), sending)).toBe(
       'refused (id_conflict): prices.csv: y\nAnother batch has the id b, and stays as it is; send this one under a new id.',
     )

@@ -47,16 +47,18 @@ export function exitCodeOf({ state }: Pick<Reply, 'state'>): number {
 export function describeReply(reply: Reply, sending: Sending): string {
   if (reply.state === 'succeeded') return describeSuccess(reply, sending)
   const { code, message } = reply.error ?? { code: reply.state, message: 'no reason is given' }
-  const said = printable(message, 500)
-  if (reply.state === 'cancelled') return `cancelled: ${sending.name}: ${said}; nothing of it is visible`
+  const words = printable(message, 500)
+  // Of an object the platform says by itself which one it is.
+  const said = words.includes(sending.name) ? words : `${sending.name}: ${words}`
+  if (reply.state === 'cancelled') return `cancelled: ${said}; nothing of it is visible`
   if (reply.state === 'id_conflict') {
     return [
-      `refused (id_conflict): ${sending.name}: ${said}`,
+      `refused (id_conflict): ${said}`,
       `Another batch has the id ${reply.batchId}, and stays as it is; send this one under a new id.`,
     ].join('\n')
   }
-  if (reply.state === 'unreadable') return `refused (${printable(code)}): ${sending.name}: ${said}`
-  if (code !== 'rejected_rows') return `failed (${printable(code)}): ${sending.name}: ${said}`
+  if (reply.state === 'unreadable') return `refused (${printable(code)}): ${said}`
+  if (code !== 'rejected_rows') return `failed (${printable(code)}): ${said}`
   return describeRejection(reply, sending)
 }
 

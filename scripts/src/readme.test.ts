@@ -1,4 +1,6 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, globSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from '@jest/globals'
 
 const root = new URL('../../', import.meta.url)
@@ -26,8 +28,27 @@ describe('README', () => {
     const told = [...read('README.md').matchAll(/npm run ([a-z0-9:]+)/g)].map(([, name]) => name!)
     expect(told.filter((name) => scripts[name] === undefined)).toEqual([])
   })
+})
 
-  it('links to files that exist', () => {
-    for (const [, file] of read('README.md').matchAll(/\]\(([^)#:]+)\)/g)) expect(read(file!).length).toBeGreaterThan(0)
+describe('documents', () => {
+  const folder = fileURLToPath(root)
+  const files = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', ...globSync('docs/**/*.md', { cwd: folder })]
+  const withoutCode = (file: string): string => read(file).replace(/^ *```[^]*?^ *```/gm, '')
+  /** Headings as links name them. */
+  const anchors = (file: string): string[] =>
+    [...withoutCode(file).matchAll(/^#+ (.*)/gm)].map(([, heading]) =>
+      heading!
+        .toLowerCase()
+        .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
+        .replaceAll(' ', '-'),
+    )
+
+  it.each(files)('%s links to files and headings that exist', (file) => {
+    for (const [, link] of withoutCode(file).matchAll(/\]\((?!https?:)([^)\s]+)\)/g)) {
+      const [path, anchor] = link!.split('#')
+      const target = path ? join(dirname(file), path) : file
+      expect({ link, there: existsSync(join(folder, target)) }).toEqual({ link, there: true })
+      if (anchor !== undefined) expect(anchors(target)).toContain(anchor)
+    }
   })
 })

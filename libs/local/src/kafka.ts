@@ -10,6 +10,7 @@ import { findJava } from './java.ts'
 import { fetchKafka, requireKafka } from './kafka-jars.ts'
 import { anyFreePort, nextFreePort } from './ports.ts'
 import { endOrphans, type Exit, type LoggedProcess, spawnLogged } from './processes.ts'
+import { untilReady } from './readiness.ts'
 
 const run = promisify(execFile)
 const startDeadlineMs = 90_000
@@ -183,16 +184,7 @@ async function tryStart(
     ['-Xmx512m', ...javaFlags, ...logFlags, '-cp', classpath, broker, properties],
     { log, cwd: dir },
   )
-  let ended = false
-  void server.exited.then(() => (ended = true))
-  const deadline = Date.now() + startDeadlineMs
-  while (!ended && Date.now() < deadline) {
-    if (await answers(port)) return { server }
-    await sleep(50)
-  }
-  const said = await server.said()
-  await server.stop('SIGTERM', stopDeadlineMs)
-  return { said }
+  return untilReady(server, () => answers(port), { startDeadlineMs, stopDeadlineMs })
 }
 
 function answers(port: number): Promise<boolean> {

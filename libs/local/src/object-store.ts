@@ -1,9 +1,9 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { exists } from './cache.ts'
 import { anyFreePort, nextFreePort } from './ports.ts'
 import { endOrphans, type Exit, type LoggedProcess, spawnLogged } from './processes.ts'
+import { answersWell, untilReady } from './readiness.ts'
 import { findVersitygw } from './versitygw.ts'
 
 const startDeadlineMs = 30_000
@@ -22,6 +22,8 @@ export interface ObjectStoreOptions {
   /** By which it is reached; where it is not 127.0.0.1, the store listens on all addresses. */
   host?: string
   region?: string
+  /** Are there from the start on. Others are made by those who need them. */
+  buckets?: readonly string[]
   /**
    * Tells of every object that is created, in a topic, which must be there. The store knows one address of the brokers,
    * host:port, and neither TLS nor a login. Its first record is one without objects, and it waits for no record: what
@@ -48,13 +50,13 @@ export interface RunningObjectStore {
   stop(): Promise<void>
 }
 
-/** Starts an object store on the folder, which is made at the first start. Buckets are made by those who need them. */
+/** Starts an object store on the folder, which is made at the first start. */
 export async function startObjectStore(options: ObjectStoreOptions): Promise<RunningObjectStore> {
-  const { host = '127.0.0.1', region = 'us-east-1', onProgress = () => undefined } = options
+  const { host = '127.0.0.1', region = 'us-east-1', buckets = [], onProgress = () => undefined } = options
   const program = await findVersitygw(options.program, options.onProgress)
   const dir = resolve(options.dir)
   const log = options.log ?? `${dir}.log`
-  await mkdir(objectsOf(dir), { recursive: true })
+  for (const folder of ['', ...buckets]) await mkdir(join(objectsOf(dir), folder), { recursive: true })
   if (await recover(dir)) onProgress('ended the object store that a killed run had left')
   await writeFile(eventsFile(dir), JSON.stringify({ 's3:ObjectCreated:*': true }))
   for (let attempt = 1; ; attempt++) {
@@ -101,26 +103,10 @@ async function tryStart(program: string, place: Place): Promise<{ server: Logged
   const args = ['--event-filter', eventsFile(dir), ...listen, ...how, 'posix', ...beside, objectsOf(dir)]
   const keys = { ROOT_ACCESS_KEY_ID: place.accessKey, ROOT_SECRET_ACCESS_KEY: place.secretKey }
   const server = await spawnLogged(program, args, { log, cwd: dir, env: { PATH: process.env['PATH'], ...keys } })
-  let ended = false
-  void server.exited.then(() => (ended = true))
-  const deadline = Date.now() + startDeadlineMs
-  while (!ended && Date.now() < deadline) {
-    if (await isReady(port)) return { server }
-    await sleep(50)
-  }
-  const said = await server.said()
-  await server.stop('SIGTERM', stopDeadlineMs)
-  return { said }
-}
-
-async function isReady(port: number): Promise<boolean> {
-  return fetch(`http://127.0.0.1:${port}${readyPath}`, { signal: AbortSignal.timeout(2000) }).then(
-    async (answer) => {
-      await answer.body?.cancel()
-      return answer.ok
-    },
-    () => false,
-  )
+  return untilReady(server, () => answersWell(`http://127.0.0.1:${port}${readyPath}`), {
+    startDeadlineMs,
+    stopDeadlineMs,
+  })
 }
 
 /** Ends the one that a killed run left on the folder. */

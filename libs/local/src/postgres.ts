@@ -15,6 +15,7 @@ import {
   writeFileFor,
 } from './postgres-user.ts'
 import { endOrphan, type Exit, isOurs, type LoggedProcess, spawnLogged } from './processes.ts'
+import { untilReady } from './readiness.ts'
 
 const run = promisify(execFile)
 const startDeadlineMs = 120_000 // recovery after a crash may have gigabytes of WAL to replay
@@ -151,16 +152,8 @@ async function tryStart(
     env: { PATH: process.env['PATH'], TZ: 'UTC', LC_ALL: 'C' },
     ...(user && { user: { uid: user.uid, gid: user.gid } }),
   })
-  let ended = false
-  void server.exited.then(() => (ended = true))
-  const deadline = Date.now() + startDeadlineMs
-  while (!ended && Date.now() < deadline) {
-    if (await isReady(dir, server.pid)) return { server }
-    await sleep(20)
-  }
-  const said = await server.said()
-  await server.stop('SIGINT', stopDeadlineMs)
-  return { said }
+  const limits = { startDeadlineMs, stopDeadlineMs, signal: 'SIGINT' } as const
+  return untilReady(server, () => isReady(dir, server.pid), limits)
 }
 
 /** The eighth line of its pid file is how the server itself tells that it takes connections. */

@@ -1,11 +1,11 @@
 import { execFile } from 'node:child_process'
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { Missing } from './java.ts'
 import { anyFreePort, nextFreePort } from './ports.ts'
 import { endOrphans, type Exit, type LoggedProcess, spawnLogged } from './processes.ts'
+import { answersWell, untilReady } from './readiness.ts'
 
 const startDeadlineMs = 30_000
 const stopDeadlineMs = 10_000
@@ -113,27 +113,8 @@ async function tryStart(
     '--log.level=warn',
   ]
   const server = await spawnLogged(program, args, { log, cwd: dir })
-  let ended = false
-  void server.exited.then(() => (ended = true))
-  const deadline = Date.now() + startDeadlineMs
-  while (!ended && Date.now() < deadline) {
-    if (await isReady(port)) return { server }
-    await sleep(50)
-  }
-  const said = await server.said()
-  await server.stop('SIGTERM', stopDeadlineMs)
-  return { said }
-}
-
-/** Not before it has read its data: until then queries fail. */
-async function isReady(port: number): Promise<boolean> {
-  return fetch(`http://127.0.0.1:${port}/-/ready`, { signal: AbortSignal.timeout(2000) }).then(
-    async (answer) => {
-      await answer.body?.cancel()
-      return answer.ok
-    },
-    () => false,
-  )
+  // Not before it has read its data: until then queries fail.
+  return untilReady(server, () => answersWell(`http://127.0.0.1:${port}/-/ready`), { startDeadlineMs, stopDeadlineMs })
 }
 
 const dataOf = (dir: string): string => join(dir, 'data')

@@ -175,8 +175,7 @@ describe('a consumer that takes all that were fetched', () => {
     const topic = await newTopic(1)
     await produce(topic, 0, 6)
     const options = { groupId: `g-${topic}`, topic, sessionSeconds: 6 }
-    const committed = async (): Promise<bigint | null> =>
-      (await admin.progress(options.groupId, topic))[0]!.committed
+    const committed = async (): Promise<bigint | null> => (await admin.progress(options.groupId, topic))[0]!.committed
     let meanwhile: bigint | null = null
     const one = await startConsumer(kafka, {
       ...options,

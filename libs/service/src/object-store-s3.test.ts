@@ -233,6 +233,18 @@ describe('a request', () => {
     expect(JSON.stringify([fault, fault.cause, fault.stack])).not.toContain(SECRET)
   })
 
+  it('that tells no ETag is a fault: nothing could be held on to', async () => {
+    answers = [(_, response) => void response.writeHead(200, { 'content-length': '3' }).end()]
+    const fault = await faultOf(store.head(place))
+    expect(fault).toBeInstanceOf(StoreFault)
+    expect(fault.message).toMatch(/the store tells no ETag/)
+  })
+
+  it('whose answer has no words tells its status', async () => {
+    answers = [refuse(405, 'MethodNotAllowed')]
+    expect(await faultOf(store.head(place, 'mark'))).toMatchObject({ isTransient: false, status: 405 })
+  })
+
   it('to a store that is not there is worth another try', async () => {
     answers = [refuse(500, '')]
     server.closeAllConnections()

@@ -3,12 +3,12 @@ import { findApi, urlOption } from '../api-url.ts'
 import { askMany, askOne, type AskContext } from '../ask.ts'
 import { Asker, MAX_QUERY_BYTES } from '../asker.ts'
 import { explainKafka, kafkaSettings, requireBrokers } from '../brokers.ts'
-import { CommandFailure, EXIT, exitWith, usageExits } from '../exit.ts'
+import { CommandFailure, EXIT, exitWith, usage, usageExits } from '../exit.ts'
 import { showElapsed } from '../follow-batch.ts'
 import { rejectOn } from '../kafka-sender.ts'
 import { queryLines } from '../query-lines.ts'
 import { findRunning, orNothing } from '../running.ts'
-import { onStopRequest } from '../signals.ts'
+import { stopRequest } from '../stop-request.ts'
 import { parseDuration } from '../times.ts'
 
 interface Options {
@@ -86,30 +86,26 @@ async function run(argument: string | undefined, options: Options): Promise<numb
   const query = readQuery(argument, options)
   const { brokers: list, prefix } = await findRunning('brokers')
   const brokers = list.split(',')
-  const stop = new AbortController()
-  onStopRequest(
-    () => stop.abort(),
-    () => process.exit(EXIT.interrupted),
-  )
+  const stop = stopRequest()
   await requireBrokers(brokers)
   const asker = new Asker(kafkaSettings(brokers, 'rates-ask'), prefix, replyTo, wait)
   const how = { json, output }
   const context: AskContext = {
     ask: (each) => {
       const answer = asker.ask(each)
-      return query === '-' ? answer : waitFor(answer, 'waiting for the answer', stop.signal)
+      return query === '-' ? answer : waitFor(answer, 'waiting for the answer', stop)
     },
     waitSeconds: wait,
     api: () => orNothing(findApi(url)),
-    signal: stop.signal,
+    signal: stop,
   }
   let asked: Promise<number> | undefined
   try {
-    await waitFor(asker.ready, 'connecting to Kafka', stop.signal)
+    await waitFor(asker.ready, 'connecting to Kafka', stop)
     asked = query === '-' ? askMany(queryLines(process.stdin), context) : askOne(Buffer.from(query), how, context)
-    return await Promise.race([asked, rejectOn(stop.signal)])
+    return await Promise.race([asked, rejectOn(stop)])
   } catch (error) {
-    if (stop.signal.aborted) {
+    if (stop.aborted) {
       if (output !== undefined) await asked?.catch(() => undefined) // it takes away what it has written
       return EXIT.interrupted
     }
@@ -160,8 +156,6 @@ export function readQuery(argument: string | undefined, options: Options): strin
   } else if (Buffer.byteLength(argument!) > MAX_QUERY_BYTES) throw usage('QUERY is too long')
   return argument!
 }
-
-const usage = (message: string): CommandFailure => new CommandFailure(EXIT.usage, message)
 
 function readWait(text: string): number {
   const seconds = parseDuration(text)

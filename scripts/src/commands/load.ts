@@ -3,11 +3,11 @@ import { objectBatchId } from '@rates/service/object-batch-id'
 import { Command, Option } from 'commander'
 import { findApi, urlOption } from '../api-url.ts'
 import { addBatchOptions, addWaitOptions, readBatch, readWaiting, type BatchOptions } from '../batch-options.ts'
-import { CommandFailure, EXIT, exitWith, usageExits } from '../exit.ts'
+import { exitWith, usage, usageExits } from '../exit.ts'
 import { load, type LoadRequest } from '../load.ts'
 import { Progress } from '../progress.ts'
 import { findRunning, orNothing } from '../running.ts'
-import { onStopRequest } from '../signals.ts'
+import { stopRequest } from '../stop-request.ts'
 
 interface Options extends BatchOptions {
   etag?: string
@@ -82,15 +82,8 @@ async function run(objects: readonly string[], options: Options): Promise<number
   const requests = readRequests(objects, options, new Date())
   const [{ brokers, prefix }, url] = await Promise.all([findRunning('brokers'), orNothing(findApi(options.url))])
   const progress = new Progress()
-  const stop = new AbortController()
-  onStopRequest(
-    () => stop.abort(),
-    () => {
-      progress.clear()
-      process.exit(EXIT.interrupted)
-    },
-  )
-  return load(requests, { brokers: brokers.split(','), prefix, url }, progress, stop.signal)
+  const stop = stopRequest(() => progress.clear())
+  return load(requests, { brokers: brokers.split(','), prefix, url }, progress, stop)
 }
 
 /** @throws CommandFailure for objects and options that the wire does not take */
@@ -118,5 +111,3 @@ function readObject(text: string, options: Options): ObjectClaim {
     throw usage(`${JSON.stringify(text)}: ${error.message}`)
   }
 }
-
-const usage = (message: string): CommandFailure => new CommandFailure(EXIT.usage, message)

@@ -1,14 +1,14 @@
 import { Command, Option } from 'commander'
 import { findApi, urlOption } from '../api-url.ts'
 import { addBatchOptions, addWaitOptions, readBatch, readWaiting, type BatchOptions } from '../batch-options.ts'
-import { EXIT, exitWith, usageExits } from '../exit.ts'
+import { exitWith, usageExits } from '../exit.ts'
 import { HttpSender } from '../http-sender.ts'
 import { KafkaSender } from '../kafka-sender.ts'
 import { produce, type ProduceRequest } from '../produce.ts'
 import { Progress } from '../progress.ts'
 import { findRunning, NothingRuns, orNothing } from '../running.ts'
 import { type Sender } from '../sender.ts'
-import { onStopRequest } from '../signals.ts'
+import { stopRequest } from '../stop-request.ts'
 
 interface Options extends BatchOptions {
   format?: 'csv' | 'ndjson'
@@ -70,15 +70,8 @@ async function run(file: string, options: Options): Promise<number> {
   const request = readRequest(file, options, new Date())
   const { sender, url } = await chooseWay(request, options)
   const progress = new Progress()
-  const stop = new AbortController()
-  onStopRequest(
-    () => stop.abort(),
-    () => {
-      progress.clear()
-      process.exit(EXIT.interrupted)
-    },
-  )
-  return produce(request, sender, url, progress, stop.signal)
+  const stop = stopRequest(() => progress.clear())
+  return produce(request, sender, url, progress, stop)
 }
 
 /** Kafka where it is known, unless `--url` says otherwise: there the API only shows progress, and may be missing. */

@@ -4,7 +4,7 @@ import { findApi, urlOption } from '../api-url.ts'
 import { CommandFailure, EXIT, exitWith, usageExits } from '../exit.ts'
 import { followBatch } from '../follow-batch.ts'
 import { Progress } from '../progress.ts'
-import { onStopRequest } from '../signals.ts'
+import { stopRequest } from '../stop-request.ts'
 import { shellWord } from '../text.ts'
 import { tellBatch } from '../tell-batch.ts'
 import { parseDeadline } from '../times.ts'
@@ -79,19 +79,15 @@ async function awaitOutcome(url: string, { id, retryOf }: Retried, json: boolean
   if (json) console.error(`batch ${id}`)
   else console.log(`batch ${id}, which runs ${retryOf} again`)
   const progress = new Progress()
-  const stop = new AbortController()
-  onStopRequest(
-    () => stop.abort(),
-    () => process.exit(EXIT.interrupted),
-  )
+  const stop = stopRequest()
   const path = `/batches/${encodeURIComponent(id)}`
-  const batch = await followBatch({ url, path }, undefined, progress, stop.signal).catch((error: unknown) => {
+  const batch = await followBatch({ url, path }, undefined, progress, stop).catch((error: unknown) => {
     progress.clear()
-    if (!stop.signal.aborted) throw error
+    if (!stop.aborted) throw error
     return undefined
   })
   progress.finish()
-  if (!batch && stop.signal.aborted) return EXIT.interrupted
+  if (!batch && stop.aborted) return EXIT.interrupted
   if (!batch) throw new CommandFailure(EXIT.unreachable, `The API at ${url} told no outcome.`)
   return tellBatch(url, batch, json)
 }

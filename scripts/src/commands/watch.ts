@@ -5,7 +5,7 @@ import { findApi, urlOption } from '../api-url.ts'
 import { CommandFailure, EXIT, exitWith, usageExits } from '../exit.ts'
 import { followBatch, hasEnded } from '../follow-batch.ts'
 import { duration, Progress } from '../progress.ts'
-import { onStopRequest } from '../signals.ts'
+import { stopRequest } from '../stop-request.ts'
 import { tellBatch } from '../tell-batch.ts'
 import { parseDuration } from '../times.ts'
 import { watchAll } from '../watch-all.ts'
@@ -57,16 +57,12 @@ async function watch(id: string | undefined, options: Options): Promise<number> 
     throw new CommandFailure(EXIT.usage, `--${options.dryRun ? 'dry-run' : 'timeout'} needs the ID of a batch`)
   }
   const url = await findApi(options.url)
-  const stop = new AbortController()
-  onStopRequest(
-    () => stop.abort(),
-    () => process.exit(EXIT.interrupted),
-  )
-  if (id !== undefined) return watchOne(url, id, options, stop.signal)
+  const stop = stopRequest()
+  if (id !== undefined) return watchOne(url, id, options, stop)
   const { json = false } = options
   const live = process.stdout.isTTY && !process.env['CI'] && !json ? process.stdout : undefined
   const output = { line: (text: string) => console.log(text), note: (text: string) => console.error(text), live }
-  await watchAll(url, json, output, stop.signal)
+  await watchAll(url, json, output, stop)
   return EXIT.done
 }
 

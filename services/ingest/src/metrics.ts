@@ -56,7 +56,7 @@ export function ingestMetrics(registry: Registry) {
   })
   const objectRequests = new Counter({
     name: 'rates_object_requests_total',
-    help: 'Requests for objects by what became of them, but for claims whose record tells it.',
+    help: 'Objects that notifications told of (noted, foreign_bucket), and requests dropped as their batch is another (conflict).',
     labelNames: ['outcome'],
     registers,
   })

@@ -111,6 +111,7 @@ describe('a load', () => {
     expect(await rowOf(no)).toMatchObject({ attempts: 3, waits: 5 })
     await loads.renew(no, 'a', { chunks: 4, rows: 0, bytes: 1 })
     expect(await rowOf(no)).toMatchObject({ attempts: 1, waits: 0 })
+    await line.pool.query('update object_loads set attempts = 3, waits = 5')
     await loads.leave(no, 'a', { came: false, seconds: 0, note: null, chunks: 5 })
     expect(await rowOf(no)).toMatchObject({ attempts: 1, waits: 0 })
   })
@@ -173,7 +174,7 @@ describe('whoever leads', () => {
       withTransaction(line.pool, async (client) => {
         await client.query('select from object_loads for update')
         const ending = Promise.all([ends.end(), ends.end()])
-        await waitingFor(line.pool, 'with ended', 2)
+        await waitingFor(line.pool, 'with over', 2)
         return { ending }
       }),
     ])

@@ -188,6 +188,15 @@ describe('a claim', () => {
     expect(reply.error!.message).toContain(message)
   })
 
+  it('under the id of one that could not be read is told that its id is used up', async () => {
+    const what = object()
+    await line.send([claim('{', { 'batch-id': 'corrected' })])
+    expect(await line.reply('corrected')).toMatchObject({ error: { code: 'unreadable' } })
+    await line.send([claim(what, { 'batch-id': 'corrected' })])
+    expect(await refusedWith('corrected', 'id_conflict')).toBe('its id is used up: the batch that has it has failed')
+    expect(await rowsOf(what)).toEqual([])
+  })
+
   it('that cannot be read and names no batch is answered by its place', async () => {
     await line.send([claim('[]', { 'correlation-id': 'by place' })])
     const { rows } = await eventually(async () => {
@@ -266,6 +275,21 @@ describe('while the store is away', () => {
       error: { code: 'deadline_passed' },
     })
     expect(await noted(patient)).toMatchObject([{ id: null, state: 'waiting' }])
+  })
+
+  it('one whose batch cannot be opened keeps back no other at its deadline', async () => {
+    const deadline = new Date(Date.now() - 1_000).toISOString()
+    const { rows } = await line.pool.query<{ no: bigint }>(
+      `insert into object_loads (place, origin, requested_at, bucket, object_key, headers)
+       values ('broken', 'claim', now(), 'prices', 'broken', $1) returning no`,
+      [JSON.stringify({ deadline, dryRun: 'perhaps' })],
+    )
+    await line.send([claim(unpinned(), { deadline, 'correlation-id': 'behind a broken one' })])
+    await eventually(async () => {
+      const late = `select from outbox where correlation_id = 'behind a broken one' and body::text like '%deadline_passed%'`
+      return (await line.pool.query(late)).rowCount === 1
+    })
+    await line.pool.query('delete from object_loads where no = $1', [rows[0]!.no])
   })
 
   it('a batch is not incomplete, however long; once all is sent it is', async () => {

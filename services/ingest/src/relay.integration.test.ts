@@ -70,7 +70,11 @@ describe('the outbox relay', () => {
 
   it('gives a reply up that Kafka takes at no time, and sends those before and after it', async () => {
     const large = 'x'.repeat(MAX_MESSAGE_BYTES)
-    const [before, [refused], after] = [await enqueue(2), await enqueue(1, line.topics.replies, large), await enqueue(2)]
+    const [before, [refused], after] = [
+      await enqueue(2),
+      await enqueue(1, line.topics.replies, large),
+      await enqueue(2),
+    ]
     const counts: Record<string, number> = {}
     const watch: RelayWatch = {
       begins: () => undefined,

@@ -126,7 +126,10 @@ export class OutboxRelay {
     const { no, topic, replyId, batchId } = rows[0]!
     await this.pool.query('update outbox set sent_at = clock_timestamp() where no = $1', [no])
     this.watch?.replies('refused', 1)
-    this.log.error({ err: error, topic, reply_id: replyId, batch_id: batchId }, 'Kafka refuses this reply: it is given up')
+    this.log.error(
+      { err: error, topic, reply_id: replyId, batch_id: batchId },
+      'Kafka refuses this reply: it is given up',
+    )
     return 1
   }
 }

@@ -108,6 +108,24 @@ describe('PUT /ports/:code', () => {
     expect(await state()).toEqual(before)
   })
 
+  it.each(['\0', 'a\0b', 'a\ud800', '\udc00b'])('refuses %j, which PostgreSQL would not keep', async (odd) => {
+    const before = await state()
+    const answer = await put('/ports/CNODD', { name: odd, region: odd })
+    expect([answer.status, faults(answer).map(([, field, , rule]) => [field, rule])]).toEqual([
+      400,
+      [
+        ['name', 'characters'],
+        ['region', 'characters'],
+      ],
+    ])
+    expect((await put('/regions/odd', { name: odd, parent: odd })).status).toBe(400)
+    for (const path of ['/ports/CN%00', '/regions/a%00']) {
+      const fields = { name: 'x', [path.startsWith('/ports') ? 'region' : 'parent']: 'asia' }
+      expect((await put(path, fields)).status).toBe(400)
+    }
+    expect(await state()).toEqual(before)
+  })
+
   it('answers 422 for a region that is not there', async () => {
     const answer = await put('/ports/X', { name: 'x', region: 'narnia' })
     expect(answer).toMatchObject({

@@ -37,11 +37,11 @@ export class ClaimParts {
 
   /** Each part is stored as it comes. @throws ClaimGone where the claim's row is not there any more */
   async write(id: string, content: AsyncIterable<Uint8Array>): Promise<void> {
-    let part = 0; let held: import('pg').PoolClient | undefined
+    let part = 0
     for await (const { bytes } of partsOf(content, PART_BYTES)) {
       if (bytes.length === 0) continue // the last one of what ends where a part does
       const frame = await compress(bytes, 'zstd')
-      held ??= await this.#pool.connect(); const { rowCount } = await held.query(ADD, [id, part, frame])
+      const { rowCount } = await this.#pool.query(ADD, [id, part, frame])
       if (rowCount === 0) throw new ClaimGone('the row')
       part++
     }

@@ -181,13 +181,13 @@ describe('putting away', () => {
       yield* inPieces(claimContent(PART_BYTES))
       await client.query('begin')
       removed = (await client.query<{ id: string }>(removing)).rows
+      await client.query('delete from claim_parts where claim_id = $1', [removed[0]!.id])
       yield* inPieces(claimContent(PART_BYTES))
     }
     try {
       const putting = claims.put(beingRemoved(), { contentType: 'text/csv' }).catch((error: unknown) => error)
       const waiting = "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
       await eventually(async () => (await client.query(waiting)).rowCount === 1)
-      await client.query('delete from claim_parts where claim_id = $1', [removed[0]!.id])
       await client.query('commit')
       expect(await putting).toBeInstanceOf(ClaimGone)
     } finally {

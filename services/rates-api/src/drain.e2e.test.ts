@@ -171,6 +171,37 @@ describe('the API told to stop', () => {
     expect(rows).toEqual([{ state: 'cancelled' }])
   })
 
+  it('cancels the batch of an upload in time, and ends well, though a query by message takes longer', async () => {
+    const api = await startApi({ DRAIN_DELAY_SECONDS: '0', DRAIN_SECONDS: '6' })
+    await api.said('queries by message are answered')
+    const { id, lines } = testBatch(10)
+    const headers = { 'content-type': 'text/csv', 'batch-id': id }
+    const upload = httpRequest(`${api.url}/batches`, { method: 'POST', headers })
+    const answer = answerOf(upload)
+    upload.on('error', () => undefined)
+    upload.write(csv(lines))
+    await eventually(async () => (await line.pool.query('select from batches where id = $1', [id])).rowCount === 1, {
+      what: 'the batch being open',
+    })
+    const client = await line.pool.connect()
+    try {
+      await client.query('begin; lock table price_packs in access exclusive mode')
+      const query = Object.fromEntries(new URL(rates, api.url).searchParams)
+      await line.send([{ topic: line.topics.queries, headers: {}, value: Buffer.from(JSON.stringify(query)) }])
+      const waiting = `select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()
+        and application_name = 'rates-api' and query like '%price_packs%'`
+      await eventually(async () => (await line.pool.query(waiting)).rowCount! > 0, { what: 'the query waiting' })
+      api.signal('SIGTERM')
+      expect(await answer).toMatchObject({ status: 503, closes: true })
+      expect(await api.exited).toEqual({ code: 0, signal: null })
+    } finally {
+      await client.query('rollback')
+      client.release()
+    }
+    const { rows } = await line.pool.query<{ state: string }>('select state from batches where id = $1', [id])
+    expect(rows).toEqual([{ state: 'cancelled' }])
+  })
+
   it('ends well though a caller does not say what it wants', async () => {
     const api = await startApi({ DRAIN_DELAY_SECONDS: '0', DRAIN_SECONDS: '3' })
     await api.said('started')

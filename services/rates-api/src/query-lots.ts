@@ -58,10 +58,7 @@ export class QueryLots {
   }
 
   /** @throws Stopped, or what waiting does not mend */
-  async take(
-    records: readonly IncomingRecord[],
-    { signal, done }: Pick<AllContext, 'signal' | 'done'>,
-  ): Promise<void> {
+  async take(records: readonly IncomingRecord[], { signal, done }: Pick<AllContext, 'signal' | 'done'>): Promise<void> {
     const { topics, metrics, sender, mayFinish } = this.#parts
     let at = 0
     metrics.inFlight.inc(records.length)

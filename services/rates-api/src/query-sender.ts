@@ -110,7 +110,10 @@ export class QuerySender {
   }
 
   /** @returns those that are refused; to keep the order, with those after them of their key */
-  async #oneByOne(records: readonly OutgoingRecord[], { keepOrder }: { keepOrder: boolean }): Promise<OutgoingRecord[]> {
+  async #oneByOne(
+    records: readonly OutgoingRecord[],
+    { keepOrder }: { keepOrder: boolean },
+  ): Promise<OutgoingRecord[]> {
     const refused: OutgoingRecord[] = []
     for (const record of records) {
       if (keepOrder && record.key && refused.some(({ key }) => key && Buffer.compare(key, record.key!) === 0)) {

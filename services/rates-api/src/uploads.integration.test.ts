@@ -393,6 +393,15 @@ describe('an upload that breaks', () => {
     expect(await keys()).not.toContain('never')
   })
 
+  it.each(['correlationId', 'source', 'id', 'replaces', 'replyTo', 'deadline'])(
+    'is none with a NUL in %s, which PostgreSQL would not keep',
+    async (name) => {
+      const before = await openBatches()
+      expect((await post(csv(testBatch(1).lines), {}, `?${name}=a%00b`)).status).toBe(400)
+      expect(await openBatches()).toBe(before)
+    },
+  )
+
   it('goes no further than the batch that has its id', async () => {
     const batch = testBatch(10)
     await post(csv(batch.lines), { 'batch-id': batch.id })

@@ -128,7 +128,10 @@ describe('the object store', () => {
     [{ s3: { accessKeyId: 'a' } }, /s3.secretAccessKey: it is missing/],
     [{ claims: { bucket: 'No_Bucket' } }, /claims[./]bucket/],
     [{ objects: { buckets: ['a/b'] } }, /objects[./]buckets/],
-    [{ claims: { bucket: 'one' }, objects: { buckets: ['two', 'one'] } }, /claims.bucket: it is in objects.buckets, too/],
+    [
+      { claims: { bucket: 'one' }, objects: { buckets: ['two', 'one'] } },
+      /claims.bucket: it is in objects.buckets, too/,
+    ],
     [{ queries: { answerMaxBytes: 1_000_000 } }, /queries[./]answerMaxBytes/],
   ])('%j is refused', async (values, why) => {
     await expect(renderText('rates', { files: minimal, values })).rejects.toThrow(why)
