@@ -59,7 +59,7 @@ describe('rates load', () => {
     expect(ran.code).toBe(1)
     expect(ran.out.match(/^batch cli-/gm)).toHaveLength(4)
     expect(ran.out).toMatch(new RegExp(`^succeeded: ${url('good.csv')}: 300 rows in 1 chunk, visible `, 'm'))
-    expect(ran.out).toMatch(new RegExp(`^failed \\(object_not_found\\): ${url('missing.csv')}: `, 'm'))
+    expect(ran.out).toMatch(new RegExp(`^failed \\(object_not_found\\): there is no ${url('missing.csv')}$`, 'm'))
     expect(ran.out).toMatch(new RegExp(`^failed: ${url('bad.csv')}: 1 of 300 rows breaks a rule; `, 'm'))
     expect(ran.out).toMatch(/^failed \(bucket_not_allowed\): s3:\/\/other-bucket\/a\.csv: /m)
   })

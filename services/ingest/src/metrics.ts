@@ -105,6 +105,7 @@ export function ingestMetrics(registry: Registry) {
   for (const reason of [...DEAD_LETTER_REASONS, 'internal_error']) deadLetters.inc({ reason }, 0)
   for (const outcome of ['sent', 'failed', 'no_topic', 'refused']) replies.inc({ outcome }, 0)
   for (const outcome of ['sent', 'failed', 'given_up']) webhooks.inc({ outcome }, 0)
+  for (const outcome of ['noted', 'foreign_bucket', 'conflict']) objectRequests.inc({ outcome }, 0)
   retries.inc({ stage: 'store', reason: 'connection' }, 0)
   reverts.inc({ result: 'reverted' }, 0)
   return {

@@ -14,6 +14,7 @@ import { startLine, type Line } from '@rates/testing/line'
 import { type IngestMetrics } from './metrics.ts'
 import { OtherObject } from './object-content.ts'
 import { ObjectDoor } from './object-door.ts'
+import { lockObject } from './object-row.ts'
 import { testRequests } from './test-requests.ts'
 import { startTestWorker } from './test-worker.ts'
 
@@ -81,7 +82,7 @@ describe('the same object by several ways', () => {
   })
 
   it('is one batch, whoever of them is first', async () => {
-    for (let i = 0; i < 20; i++) {
+    for (let i = 0; i < 5; i++) {
       const { etag, ...what } = object()
       await line.send([event({ ...what, etag }), claim(what, { 'batch-id': `race-${i}` })])
       const rows = await noted(what, 2)
@@ -91,6 +92,33 @@ describe('the same object by several ways', () => {
       await Promise.all([bind(claimed.no, seen), bind(told.no, seen)])
       expect((await rowsOf(what)).map(({ id }) => id)).toEqual([`race-${i}`, `race-${i}`])
     }
+  })
+
+  it('is bound, claimed and pinned by one at a time', async () => {
+    const { etag, ...what } = object()
+    await line.send([claim(what, { 'batch-id': 'one-at-a-time' }), event({ ...what, etag })])
+    const rows = await noted(what, 2)
+    const client = await line.pool.connect()
+    try {
+      await client.query('begin')
+      await lockObject(client, what)
+      const binding = Promise.all(rows.map(({ no }) => bind(no, found(etag))))
+      await line.send([claim({ ...what, etag }, { 'batch-id': 'one-at-a-time' })])
+      await eventually(async () => {
+        const { rows: waiting } = await client.query(
+          `select from pg_locks where locktype = 'advisory' and not granted
+             and database = (select oid from pg_database where datname = current_database())`,
+        )
+        return waiting.length === 3
+      })
+      await client.query('commit')
+      await binding
+    } finally {
+      client.release()
+    }
+    const bound = await noted(what, 3)
+    expect(bound.map(({ id }) => id)).toEqual(Array(3).fill('one-at-a-time'))
+    expect(bound.filter(({ repeats }) => !repeats)).toHaveLength(1)
   })
 
   it('is another batch where a claim names one, or where that one failed', async () => {
@@ -224,13 +252,25 @@ describe('a notification of many objects', () => {
     timestamp: 1,
     headers: new Map<string, string>(),
   })
-  const door = (onNoted: () => void = () => undefined) => {
-    const count = { inc: onNoted }
+  const door = (onCount: (labels: { outcome: string }, count: number) => void = () => undefined) => {
+    const count = { inc: onCount }
     const metrics = { objectRequests: count, retries: count, deadLetters: count } as unknown as IngestMetrics
     const log = createLogger('ingest', 'silent')
     const { pool, producer, topics } = line
     return new ObjectDoor({ pool, producer, metrics, log, deadLetters: topics.deadLetters, buckets: ['prices'] })
   }
+
+  it('is counted, with what it tells of other buckets', async () => {
+    const counted: [string, number][] = []
+    const told = event(object(), { ...object(), bucket: 'claims' }, object(), { ...object(), bucket: 'claims' })
+    const taking = door(({ outcome }, count) => void counted.push([outcome, count]))
+    const context = { signal: new AbortController().signal, suspect: false }
+    await taking.take({ ...record([]), ...told, headers: new Map<string, string>(), offset: 7_000_001n }, context)
+    expect(counted).toEqual([
+      ['noted', 2],
+      ['foreign_bucket', 2],
+    ])
+  })
 
   it('is left off between them, and brought forward by each round', async () => {
     const many = Array.from({ length: 1_200 }, () => object())

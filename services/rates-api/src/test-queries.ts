@@ -27,7 +27,7 @@ export async function startTestDoor(
 ): Promise<TestDoor> {
   const app = await startTestApp({ DATABASE_URL: line.databaseUrl, ...options.env })
   line.defer(() => app.close())
-  const log = createLogger('test', 'info')
+  const log = createLogger('test', 'silent')
   const { registry, close } = createMetrics({ version: 'test' })
   const door = new QueryDoor({
     kafka: { ...line.kafka, log },
