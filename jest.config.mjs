@@ -45,7 +45,8 @@ export default {
       displayName: 'integration',
       testMatch: [`${sources}/*.integration.test.ts`, '<rootDir>/{db,scripts}/src/**/*.integration.test.ts'],
     },
-    // Whole processes, killed, drained and restarted; each stands where what it is about does.
+    // Whole processes, killed, drained and restarted, a real object store, and what would take `npm test` past its five
+    // minutes; each stands where what it is about does.
     {
       ...shared,
       ...servers,

@@ -102,8 +102,8 @@ describe('the migration Job', () => {
     }
     expect(first.said).toContain(`granted: ingest to ${ingest}; api to ${api}; reader to ${reader}`)
     expect([first.said, again.said]).toEqual([
-      expect.stringContaining('topics: 4 new, 0 there'),
-      expect.stringContaining('topics: 0 new, 4 there'),
+      expect.stringContaining('topics: 6 new, 0 there'),
+      expect.stringContaining('topics: 0 new, 6 there'),
     ])
     expect(await waiting.done).toMatchObject({
       code: 0,
