@@ -44,10 +44,10 @@ export function useBatches(pages: readonly string[]): LiveBatches {
   }
   const connected = useFollow(ALL_BATCHES, {
     onBatches: add,
-    onReady(told, again) {
+    onReady(told) {
       keys.current = told
       setReadies((n) => n + 1)
-      if (again || pagesAre === 'missing') void readPages()
+      void readPages() // once more: what came and ended between the reading and the connection was told by neither
     },
   })
   // All that are open are told when the connection is made: one that is not was read before it ended.

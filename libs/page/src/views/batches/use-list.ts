@@ -67,7 +67,7 @@ export function useList(filter: Filter, { free, back }: { free: () => boolean; b
     setReadingMore(false)
     if (list.shown !== undefined) setBefore(list)
     setList(EMPTY_LIST)
-    void read('', (page) => setList((now) => begin(now, page)))
+    void read('', (page) => setList((now) => (now.shown === undefined ? begin(now, page) : now)))
   }
   useEffect(() => {
     if (!first.current) returned.current = false // another filter: what was kept is not for it
@@ -88,12 +88,14 @@ export function useList(filter: Filter, { free, back }: { free: () => boolean; b
       returned.current = false
       told.current = keys
       setReadies((n) => n + 1)
-      if (list.shown === undefined) {
-        if (refusal !== undefined) restart()
-        return
-      }
-      if (!missed) return
-      void read('', (page) => change((now) => renew(now, page, { told: keys, newest: newest.current, fits })))
+      if (list.shown === undefined && refusal !== undefined) return restart()
+      // Also at first: what came and ended between the reading and the connection was told by neither.
+      void read('', (page) =>
+        change((now) => {
+          if (now.shown === undefined) return begin(now, page)
+          return renew(now, page, { told: keys, newest: missed ? newest.current : newestOf(now), fits })
+        }),
+      )
     },
   })
   // All that are open are told when the connection is made: a row that is not was read before its batch ended.
